@@ -49,6 +49,15 @@ def scratch(size: int) -> memoryview:
     return memoryview(bytearray(size))
 
 
+GIVEN: dict[str, Any] = {
+    "neighbors": NEIGHBORS,
+    "ef_construction": EF_CONSTRUCTION,
+    "threads": THREADS,
+    "stopped": lambda: False,
+    "scratch": scratch,
+}
+
+
 def built(vectors: Any) -> GraphData:
     """As the engine builds a graph, with the choice of a projection."""
     choice = pca.choose("cosine", vectors, coded=True)
@@ -57,11 +66,7 @@ def built(vectors: Any) -> GraphData:
         "cosine",
         vectors,
         projection=choice.projection,
-        neighbors=NEIGHBORS,
-        ef_construction=EF_CONSTRUCTION,
-        threads=THREADS,
-        stopped=lambda: False,
-        scratch=scratch,
+        **GIVEN,
     )
     assert made is not None
     return made
@@ -71,11 +76,7 @@ def extended(source: Source, vectors: Any) -> GraphData:
     made = graph_extension.extend(
         source,
         vectors,
-        neighbors=NEIGHBORS,
-        ef_construction=EF_CONSTRUCTION,
-        threads=THREADS,
-        stopped=lambda: False,
-        scratch=scratch,
+        **GIVEN,
     )
     assert made is not None
     return made

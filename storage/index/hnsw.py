@@ -309,7 +309,7 @@ def opened(
     """Make a graph of these arrays and the segment's vectors. Raises ValueError if they are not valid.
 
     stopped  polled while loading; once it returns True, the result is None
-    passed   called when the pages of the vectors read so wider_ef may be evicted
+    passed   called when the pages of the vectors read so far may be evicted
     reserve  called with the bytes that loading takes, before they are allocated; if it returns False, the
              result is None
     """

@@ -114,22 +114,14 @@ dot_plain(const int8_t *code, const int16_t *query, Py_ssize_t size)
 
 static Dot dot = dot_plain;
 
-/* Chooses the widest instructions that this processor has. Tests compare them with the narrower ones: "1" for none,
- * "2" for AVX2 at most. */
 static void
 choose_dot(void)
 {
-    const char *at_most = getenv("CHROMA_PLAIN_CODES");
-    if (at_most && *at_most == '1')
-        return;
 #if defined(__x86_64__) && defined(__GNUC__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512bw") && !(at_most && *at_most == '2'))
-        dot = dot_avx512;
-    else if (__builtin_cpu_supports("avx2"))
-        dot = dot_avx2;
+    int widest = widest_instructions();
+    dot = widest == AVX512 ? dot_avx512 : widest == AVX2 ? dot_avx2 : dot_plain;
 #elif defined(__ARM_NEON)
-    dot = dot_neon;
+    dot = widest_instructions() == NEON ? dot_neon : dot_plain;
 #endif
 }
 
@@ -2061,6 +2053,8 @@ static int
 fill(PyObject *module)
 {
     choose_dot();
+    if (share_taken() < 0)
+        return -1;
     PyObject *graph = PyType_FromSpec(&graph_spec), *builder = PyType_FromSpec(&builder_spec);
     if (!damaged)
         damaged = PyErr_NewException("chroma.storage.native._graph.Damaged", NULL, NULL);

@@ -273,19 +273,12 @@ rough_avx2(const float *vector, const float *query, Py_ssize_t dimension)
 }
 #endif
 
-/* Chooses the widest instructions that this processor has. Tests compare them, see `choose_dot` in _graph.c. */
 static void
 choose_rough_product(void)
 {
 #if defined(__x86_64__) && defined(__GNUC__)
-    const char *at_most = getenv("CHROMA_PLAIN_CODES");
-    if (at_most && *at_most == '1')
-        return;
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && !(at_most && *at_most == '2'))
-        rough_product = rough_avx512;
-    else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        rough_product = rough_avx2;
+    int widest = widest_instructions();
+    rough_product = widest == AVX512 ? rough_avx512 : widest == AVX2 ? rough_avx2 : rough_plain;
 #endif
 }
 
@@ -832,6 +825,8 @@ static int
 add_version(PyObject *module)
 {
     choose_rough_product();
+    if (share_taken() < 0)
+        return -1;
     return PyModule_AddIntConstant(module, "VERSION", 7);
 }
 

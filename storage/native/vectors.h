@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #if defined(__GNUC__)
 #define PREFETCH(address) __builtin_prefetch(address)
@@ -28,6 +29,30 @@
 #else
 #define WIDE
 #endif
+
+/* ---- instructions --------------------------------------------------------------------------------------- */
+
+enum { PLAIN, AVX2, AVX512, NEON };
+
+/* The widest instructions that this processor has. Tests compare them with the narrower ones: CHROMA_PLAIN_CODES is "1"
+ * for none, "2" for AVX2 at most. */
+static inline int
+widest_instructions(void)
+{
+    const char *at_most = getenv("CHROMA_PLAIN_CODES");
+    if (at_most && *at_most == '1')
+        return PLAIN;
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && !(at_most && *at_most == '2'))
+        return AVX512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return AVX2;
+#elif defined(__ARM_NEON)
+    return NEON;
+#endif
+    return PLAIN;
+}
 
 enum { LANES = 8, LINE = 64 }; /* sums at a time; bytes of a cache line */
 
@@ -90,22 +115,58 @@ arguments(const char *name, Py_ssize_t given, Py_ssize_t wanted)
 /* A search gives the lock away and takes it back, as Py_BEGIN_ALLOW_THREADS does. If another thread has it then, and
  * has it since its own search, it will give it away with its next one, after some 40 us of Python. A thread that
  * sleeps until then is woken 50 us late, and its lateness delays the other one in turn: two threads made fewer
- * searches than one. So it waits actively for a while. */
-static int searcher_has_lock;
+ * searches than one. So it waits actively, until the other one has had the lock for longer than that usually takes. It
+ * may have given it away otherwise, for example because it waits for a request.
+ *
+ * `taken` is when a thread that came back from its search took the lock, in nanoseconds; 0: nobody, or it was given away
+ * by the next search. All compiled parts share it. */
+static int64_t taken_here, *taken = &taken_here;
 
-enum { ACTIVE_ROUNDS = 3000 }; /* 60 to 120 us */
+#define TAKEN_NAME "chroma.storage.native.taken"
+enum { ACTIVE_NS = 100000, ROUNDS = 16 }; /* between two looks at the clock */
+
+static inline int64_t
+clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Uses the variable of the compiled part that was loaded first. */
+static inline int
+share_taken(void)
+{
+    PyObject *all = PyInterpreterState_GetDict(PyInterpreterState_Get()), *name, *capsule;
+    if (!all)
+        return 0; /* of an interpreter without it, each part has its own */
+    name = PyUnicode_FromString(TAKEN_NAME);
+    capsule = name ? PyDict_GetItemWithError(all, name) : NULL;
+    Py_XINCREF(capsule);
+    if (!capsule && !PyErr_Occurred() && (capsule = PyCapsule_New(&taken_here, TAKEN_NAME, NULL)) &&
+        PyDict_SetItem(all, name, capsule) < 0)
+        Py_CLEAR(capsule);
+    int64_t *shared = capsule ? PyCapsule_GetPointer(capsule, TAKEN_NAME) : NULL;
+    Py_XDECREF(capsule);
+    Py_XDECREF(name);
+    taken = shared ? shared : &taken_here;
+    return shared ? 0 : -1;
+}
 
 static inline PyThreadState *
 give_lock(void)
 {
-    __atomic_store_n(&searcher_has_lock, 0, __ATOMIC_RELEASE); /* nobody else can have it now */
+    __atomic_store_n(taken, 0, __ATOMIC_RELEASE); /* nobody else can have it now */
     return PyEval_SaveThread();
 }
 
 static inline void
 take_lock(PyThreadState *state)
 {
-    for (int round = 0; round < ACTIVE_ROUNDS && __atomic_load_n(&searcher_has_lock, __ATOMIC_ACQUIRE); round++) {
+    int64_t since;
+    for (int round = 0; (since = __atomic_load_n(taken, __ATOMIC_ACQUIRE)); round++) {
+        if (round % ROUNDS == 0 && clock_ns() - since > ACTIVE_NS)
+            break;
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #elif defined(__aarch64__)
@@ -113,7 +174,7 @@ take_lock(PyThreadState *state)
 #endif
     }
     PyEval_RestoreThread(state);
-    __atomic_store_n(&searcher_has_lock, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(taken, clock_ns(), __ATOMIC_RELEASE);
 }
 
 /* ---- distances ---------------------------------------------------------------------------------------- */

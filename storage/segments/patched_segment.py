@@ -49,7 +49,7 @@ class PatchTable:
         return f"PatchTable({self.name}, entries={self.rows})"
 
     def append(self, rows: Ints, values: dict[str, list[Value]], before: Ints) -> None:
-        """Add an entry for each row. `before` has its recentst entry until now, or -1."""
+        """Add an entry for each row. `before` has its latest entry until now, or -1."""
         start, end = self.rows, self.rows + len(rows)
         if end > len(self._row_of):
             grown = np.empty(max(end, 2 * len(self._row_of)), np.int64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 
 import chroma
 from chroma.embedded.backend import check_folder
-from chroma.storage.collection import compaction, record_store
+from chroma.storage.collection import record_store
 from chroma.storage.interface.values import Records
 from chroma.storage.io.disk import DiskFolder
 from chroma.storage.scheduler import Scheduler
@@ -23,38 +22,12 @@ from chroma.storage.wal import log as logs
 from chroma.storage.wal.frames import Patched, decode_patched
 from chroma.storage.wal.log import Log
 
-ROWS = 200
+from .shared import ROWS, flush, held
 
 
 @pytest.fixture(autouse=True)
 def nothing_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scheduler, "submit", lambda *args, **kwargs: None)
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[Any]:
-    with chroma.PersistentClient(tmp_path / "db") as client:
-        yield client
-
-
-@pytest.fixture
-def made(client: Any) -> Any:
-    made = client.create_collection("things", embedding_function=None)
-    made.add(
-        ids=[f"r{i}" for i in range(ROWS)],
-        embeddings=np.random.default_rng(0).normal(size=(ROWS, 8)).astype(np.float32),
-        metadatas=[{"n": i, "kind": "old"} for i in range(ROWS)],
-    )
-    made.compact()
-    return made
-
-
-def held(made: Any) -> Any:
-    return made._backend.engine.collection(made.tenant, made.database, str(made.id))
-
-
-def flush(made: Any) -> None:
-    compaction.compact(held(made).store, everything=False)
 
 
 def _log(folder: Path) -> Log:

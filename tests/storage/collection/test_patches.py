@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from chroma.storage.wal import log as logs
 from chroma.storage.wal.frames import decode_patched
 from chroma.storage.wal.log import Log
 
-ROWS = 200
+from ..shared import ROWS, fill, flush, held
 
 
 @pytest.fixture(autouse=True)
@@ -35,38 +34,6 @@ def nothing_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scheduler, "submit", lambda *args, **kwargs: None)
     monkeypatch.setattr(index_builds, "INDEX_BYTES", 1)
     monkeypatch.setattr(document_index, "LEAST_BYTES", 1)
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[Any]:
-    with chroma.PersistentClient(tmp_path / "db") as client:
-        yield client
-
-
-@pytest.fixture
-def made(client: Any) -> Any:
-    made = client.create_collection("things", embedding_function=None)
-    fill(made, 0, ROWS)
-    made.compact()
-    return made
-
-
-def fill(made: Any, start: int, stop: int) -> None:
-    numbers = range(start, stop)
-    made.add(
-        ids=[f"r{i}" for i in numbers],
-        embeddings=np.random.default_rng(start).normal(size=(stop - start, 8)).astype(np.float32),
-        documents=[f"text number {i} {'w' * 50}" for i in numbers],
-        metadatas=[{"n": i, "kind": "old"} for i in numbers],
-    )
-
-
-def held(made: Any) -> Any:
-    return made._backend.engine.collection(made.tenant, made.database, str(made.id))
-
-
-def flush(made: Any) -> None:
-    compaction.compact(held(made).store, everything=False)
 
 
 def files(made: Any) -> dict[str, tuple[int, int]]:

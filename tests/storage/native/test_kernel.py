@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,13 @@ from hypothesis import strategies as st
 
 from chroma.storage.arrow.ipc_file import Column
 from chroma.storage.arrow.text_column import Text
+from chroma.storage.index.graph import SearchParameters
+from chroma.storage.index.native_graph import NativeGraph
 from chroma.storage.io import safe_open
 from chroma.storage.native import kernel
 from chroma.storage.vectors import distance
+
+from ..index.shared import native_data
 
 SPACES = ["cosine", "l2", "ip"]
 compiled: Any = kernel.compiled
@@ -364,3 +370,65 @@ def test_a_short_scan_of_rows_that_lie_far_apart_lets_other_threads_run() -> Non
         sys.setswitchinterval(interval)
         done.set()
         other.join()
+
+
+def _taken() -> Any:
+    """When a search took the interpreter's lock back, in nanoseconds; 0: it was given away by another one."""
+    api = ctypes.pythonapi
+    api.PyInterpreterState_Get.restype = ctypes.c_void_p
+    api.PyInterpreterState_GetDict.restype = ctypes.c_void_p  # borrowed
+    api.PyInterpreterState_GetDict.argtypes = [ctypes.c_void_p]
+    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    name = "chroma.storage.native.taken"
+    shared = ctypes.c_void_p(api.PyInterpreterState_GetDict(api.PyInterpreterState_Get()))
+    capsule = ctypes.cast(shared, ctypes.py_object).value[name]
+    return ctypes.c_int64.from_address(api.PyCapsule_GetPointer(capsule, name.encode()))
+
+
+LARGE = np.random.default_rng(0).standard_normal((20_000, 32)).astype(np.float32)
+
+
+def _scan() -> None:
+    found = np.empty(3, np.int64), np.empty(3, np.float32)
+    compiled.scan("l2", LARGE[0], LARGE, None, None, (LARGE**2).sum(axis=1), *found)
+
+
+def _search() -> None:
+    data = native_data("l2", LARGE[:500])
+    NativeGraph(data, 32, mapped=False).search(LARGE[:1], LARGE[:500], SearchParameters(3, 9, 9), None, 1)
+
+
+@pytest.mark.parametrize("search", [_scan, _search])
+def test_all_compiled_searches_note_in_one_variable_that_they_have_the_lock(search: Any) -> None:
+    search()
+    taken = _taken()
+    for _ in range(3):
+        taken.value = -1
+        search()
+        assert 0 < taken.value <= time.monotonic_ns()
+
+
+def test_a_search_waits_actively_only_for_a_thread_that_took_the_lock_lately() -> None:
+    """Another one does something else by now, and may not even have the lock."""
+    rows = np.tile(LARGE, (50, 1))
+    norms, found = (rows**2).sum(axis=1), (np.empty(3, np.int64), np.empty(3, np.float32))
+    _scan()
+    taken = _taken()
+
+    def waits() -> bool:
+        """Let another thread scan and claim meanwhile that the lock was taken in the future."""
+        call = partial(compiled.scan, "l2", LARGE[0], rows, None, None, norms, *found)
+        other = threading.Thread(target=call)
+        other.start()
+        while other.is_alive() and taken.value:  # until it gives the lock away
+            time.sleep(0)
+        taken.value = time.monotonic_ns() + 60 * 10**9
+        other.join(1)
+        waiting = other.is_alive()
+        taken.value = time.monotonic_ns() - 10**6
+        other.join(5)
+        assert not other.is_alive()
+        return waiting
+
+    assert any(waits() for _ in range(5))  # the scan may have ended before the claim
