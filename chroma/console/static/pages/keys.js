@@ -1,5 +1,5 @@
 /** What the metadata keys hold. A key is counted when it is opened; its values become filters. */
-import { call, collectionPath, count, filterOf, go, href, keysOf, place, short, show, whereOf, withChip, Real, write } from "../core.js";
+import { call, collectionPath, count, filterOf, href, keysOf, place, short, withChip, Real } from "../core.js";
 import { Bar, Busy, FilterBar, Problem, clipped, html, useLoad, useMemo, useState } from "../ui.js";
 import { T } from "../texts.js";
 
