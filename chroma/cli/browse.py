@@ -6,7 +6,6 @@ import html
 import tempfile
 import webbrowser
 from pathlib import Path
-from urllib.parse import quote
 
 import click
 
@@ -23,41 +22,30 @@ def browse(folder: str, collection: str | None, opens: bool, write: bool) -> Non
     """Look at a folder in a browser.
 
     Serves the console for DIR on a free port of this machine, until Ctrl-C, and prints its address. The
-    address has a token that is made for this run. Whoever has the address may read the database, and with
-    --write change it.
+    address has a ticket, which the browser exchanges for a token that is made for this run. Whoever opens
+    the address first may read the database, and with --write change it.
     """
+    from ..console.links import link
     from ..server.run import serve  # loads the engine and the web server
-    from ..server.security import credentials_file as store
+    from ..server.security.guests import Guests
     from ..server.settings.server_settings import ServerSettings
 
     check_database(folder)
     if collection is not None:
         _check_collection(folder, collection)
-    token = store.new_secret()
-    entry = store.Entry(
-        name="browse",
-        kind="token",
-        role="admin" if write else "read",
-        access=(store.EVERYTHING,),
-        secret=store.hash_token(token.encode()),
-        created=store.now(),
-    )
+    guests = Guests("admin" if write else "read")
+    to = None if collection is None else (DEFAULT_TENANT, DEFAULT_DATABASE, collection)
 
     with tempfile.TemporaryDirectory(prefix="chroma-browse-") as private:
-        file = Path(private) / "credentials.json"
-        store.add_entry(file, entry)
 
         def announce(url: str) -> None:
-            link = f"{url}/console/#token={quote(token, safe='')}{_page_of(collection)}"
-            click.echo(f"Browse {folder} at {link}")
-            click.echo("Press Ctrl-C to end.")
+            click.echo(f"Browse {folder} at {link(url, guests.ticket(), to)}")
+            click.echo("The address is good for one use within ten minutes. Press Ctrl-C to end.")
             if opens:
-                _open(Path(private) / "open.html", link)
+                _open(Path(private) / "open.html", link(url, guests.ticket(), to))
 
-        settings = ServerSettings(
-            path=folder, port=0, auth_file=str(file), log_level="warning", metrics=False, drain_seconds=1
-        )
-        serve(settings, announce)
+        settings = ServerSettings(path=folder, port=0, log_level="warning", metrics=False, drain_seconds=1)
+        serve(settings, announce, guests)
 
 
 def _check_collection(folder: str, name: str) -> None:
@@ -65,14 +53,6 @@ def _check_collection(folder: str, name: str) -> None:
 
     with chroma.PersistentClient(folder) as client:
         client.get_collection(name, embedding_function=None)
-
-
-def _page_of(collection: str | None) -> str:
-    """The part of the address that names the console's page of a collection."""
-    if collection is None:
-        return ""
-    parts = (quote(part, safe="") for part in (DEFAULT_TENANT, DEFAULT_DATABASE, collection))
-    return f"&to={quote('/t/{}/d/{}/c/{}/data'.format(*parts), safe='')}"
 
 
 def _open(page: Path, link: str) -> None:

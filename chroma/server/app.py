@@ -39,6 +39,7 @@ from .observability.tracing import Tracing
 from .observability.tracing import start as start_tracing
 from .routes import CONSOLE, PAGES, ROUTES, Call, Handler, NotWritable, Route, Site, healthcheck
 from .security.authorization import Guard, refusal
+from .security.guests import Guests
 from .settings.server_settings import ServerSettings
 
 _log = logging.getLogger("chroma.server")
@@ -54,19 +55,29 @@ _PATHS, _LONGEST_PATH = (
 _ALSO = {"/api/v2/openapi.json": ("/openapi.json",)}  # additional paths, which other servers use
 
 
-def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
-    """An application that serves a backend, and closes the backend when the server stops."""
+def create_app(backend: EmbeddedBackend, settings: ServerSettings, guests: Guests | None = None) -> FastAPI:
+    """An application that serves a backend, and closes the backend when the server stops.
+
+    guests  the only callers, instead of those in the settings
+    """
     pool = Pool(settings.threads, settings.queue)
     budget = Budget(max(2 * settings.max_body_bytes, _BODIES_BYTES))
     answers = Budget(_ANSWERS_BYTES)
-    guard = Guard(settings)
+    guard = Guard(settings, guests)
     tracing = start_tracing(settings)
     metrics: Metrics | None = None
     if settings.metrics:
         metrics = Metrics(backend, pool, settings.path, settings.backup_dir)
     document = openapi.document()
     times = RouteTimes()
-    site = Site(metrics, pool, times, to_json(document), openapi.page(document))
+    site = Site(
+        metrics=metrics,
+        pool=pool,
+        times=times,
+        document=to_json(document),
+        page=openapi.page(document),
+        guests=guests,
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

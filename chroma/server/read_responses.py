@@ -95,6 +95,19 @@ def query(ranked: FoundHits, fields: frozenset[Field], form: AnswerForm) -> JSON
     return Streamed(_joined(parts, others), "application/json")
 
 
+def hits_as_json(hits: Sequence[Hits], form: AnswerForm) -> JSON:
+    """The JSON response of a query whose hits are in memory."""
+    return _with_texts(json_codec.hits_to_json(list(hits), form.include, base64=form.base64), form)
+
+
+def too_large_page(size: int, most: int) -> TooLarge:
+    """The error of a page of hits that would be too large in memory."""
+    return TooLarge(
+        f"the answer has {size:,} bytes with the records that the offset skips, more than "
+        f"--max-answer-bytes of the server, {most:,}: ask for a smaller n_results or offset, or include less"
+    )
+
+
 def query_as_arrow(ranked: FoundHits, request: QueryRequest, form: AnswerForm, most: int) -> Streamed:
     """The response of a query as an Arrow stream. Raises TooLarge if more than `most` bytes would have to be
     held in memory."""

@@ -18,7 +18,15 @@ from ..config import DEFAULT_TENANT
 from ..embedded.error_translation import translated
 from ..errors import AuthorizationError, ChromaError, InvalidArgumentError, NotFoundError, UnsupportedError
 from ..requests.scope import Scope
-from ..storage.interface.requests import ALL_RECORDS, CollectionChanges, GetRequest
+from ..results.build import vectors_of_ids
+from ..results.cut import Cut
+from ..storage.interface.requests import (
+    ALL_RECORDS,
+    CollectionChanges,
+    GetRequest,
+    QueryRequest,
+    Selection,
+)
 from ..storage.interface.schema import ValueType
 from ..storage.interface.values import CollectionInfo, CollectionRef, Hits, Mode, Rows, Written
 from ..validation.names import check_uuid
@@ -35,6 +43,7 @@ from .observability.route_times import RouteTimes
 from .operating import own_backup
 from .parsing import arrow_streams, exploration_bodies, json_bodies, sql_body
 from .security.authorization import CONSOLE_HEADER, EVERYBODY, Caller, Need
+from .security.guests import Guests, wrong_ticket
 from .settings.server_settings import ServerSettings
 from .sql import process_pool
 
@@ -42,7 +51,10 @@ _log = logging.getLogger("chroma")
 _SHORT_BYTES, _SHORT_ROWS = 1 << 16, 100  # the largest body and answer of a call that may be short
 _ID_LENGTH = 36  # of a UUID
 _FILTERS = ("where", "where_document")
-_CHOICES = ("ids", *_FILTERS, "exact", "max_distance", "diversity", "candidates", "explain", "mode")
+_CHOICES = (
+    "ids", *_FILTERS, "exact", "max_distance", "diversity", "candidates", "explain", "mode", "query_ids",
+    "offset",
+)  # fmt: skip
 SQL_MEMORY = 1 << 30  # the memory limit of one statement, in bytes
 
 
@@ -55,6 +67,7 @@ class Site:
     times: RouteTimes
     document: bytes  # the OpenAPI document
     page: Ready  # the same document as a web page
+    guests: Guests | None  # callers with tickets, if there are any
 
 
 @dataclass
@@ -195,6 +208,14 @@ def identity(call: Call) -> JSON:
     if CONSOLE_HEADER in call.headers:  # other clients refuse fields that they do not know
         told["role"] = call.caller.role
     return told
+
+
+def own_ticket(call: Call) -> JSON:
+    """Exchange a ticket, from an address of `chroma browse`, for a token. It is good for one use."""
+    ticket = json_bodies.ticket(call.body)
+    if call.site.guests is None:
+        raise wrong_ticket()
+    return {"token": call.site.guests.redeem(ticket)}
 
 
 def reset(call: Call) -> bool:
@@ -440,6 +461,9 @@ def _scanned(call: Call, request: GetRequest, form: AnswerForm) -> Streamed:
 def query(call: Call) -> JSON | Streamed:
     """The nearest records to each query, by ascending distance."""
     request, form = request_codec.query_from_json(call.body)
+    cut = json_bodies.cut(call.body, request)
+    if cut is not None:
+        return _cut_query(call, request, form, cut)
     queries = len(request.vectors)
     if request.mode != "dense" and call.accepts_arrow:
         raise InvalidArgumentError(f"mode={request.mode!r} has no Arrow answer: accept application/json")
@@ -451,13 +475,8 @@ def query(call: Call) -> JSON | Streamed:
             )
         none = Rows([], [], [], [], None)
         return json_codec.hits_to_json([Hits(none, json_codec.NO_DISTANCES)] * queries, form.include)
-    if request.max_distance is not None and request.max_distance < 0:
-        info = call.backend.get_collection_by_id(call.collection)
-        check_distance(request.max_distance, "max_distance", info.configuration["hnsw"]["space"])
+    _check_query(call, request)
     most = call.settings.max_answer_bytes
-    if queries * request.considered > read_responses.FEW:
-        stored = call.backend.count(call.collection, ALL_RECORDS)
-        read_responses.check_hits(queries, min(request.considered, stored), most)
     ranked = call.backend.ranked(call.collection, request)
     with translated():
         if call.accepts_arrow and not request.explain:  # an Arrow stream has no place for an explanation
@@ -465,6 +484,44 @@ def query(call: Call) -> JSON | Streamed:
         if call.on_loop:
             read_responses.check_short(ranked, request.fields, form)
         return read_responses.query(ranked, request.fields, form)
+
+
+def _cut_query(call: Call, request: QueryRequest, form: AnswerForm, cut: Cut) -> JSON:
+    """The answer of a query by ids, or of a later page of its hits."""
+    if call.accepts_arrow:
+        raise InvalidArgumentError("query_ids and offset have no Arrow answer: accept application/json")
+    if cut.ids is not None:
+        chosen = Selection(ids=[*dict.fromkeys(cut.ids)])
+        read = GetRequest(selection=chosen, fields=frozenset({"embeddings"}))
+        request = request._replace(vectors=vectors_of_ids(call.backend.get(call.collection, read), cut.ids))
+    hits: list[Hits] = []
+    left = call.settings.max_answer_bytes
+    for each in cut.requests(request) if len(request.vectors) and request.k else ():
+        _check_query(call, each)
+        with translated():
+            found = call.backend.ranked(call.collection, each)
+            size = found.size(each.fields)
+            left -= size
+            if left < 0:
+                raise read_responses.too_large_page(size, call.settings.max_answer_bytes)
+            hits += found.hits(each.fields)
+    if not hits:
+        call.backend.get_collection_by_id(call.collection)
+        none = Hits(Rows([], [], [], [], None), json_codec.NO_DISTANCES)
+        return json_codec.hits_to_json([none] * len(request.vectors), form.include)
+    return read_responses.hits_as_json(cut.applied(hits), form)
+
+
+def _check_query(call: Call, request: QueryRequest) -> None:
+    """Check what depends on the collection: the limit of distances, and the number of hits."""
+    if request.max_distance is not None and request.max_distance < 0:
+        info = call.backend.get_collection_by_id(call.collection)
+        check_distance(request.max_distance, "max_distance", info.configuration["hnsw"]["space"])
+    queries = len(request.vectors)
+    if queries * request.considered > read_responses.FEW:
+        stored = call.backend.count(call.collection, ALL_RECORDS)
+        most = call.settings.max_answer_bytes
+        read_responses.check_hits(queries, min(request.considered, stored), most)
 
 
 def _kind_of(call: Call, k: int = 0) -> Hashable:
@@ -671,6 +728,7 @@ ROUTES = (
     Route("GET", f"{_API}/version", version, "none", threaded=False),
     Route("GET", f"{_API}/pre-flight-checks", pre_flight_checks, "none", threaded=False),
     Route("GET", f"{_API}/auth/identity", identity, "known", threaded=False),
+    Route("POST", f"{_API}/{json_codec.OWN_PREFIX}/ticket", own_ticket, "none", body=True),
     Route("POST", f"{_API}/reset", reset, "admin"),
     Route("POST", f"{_API}/{json_codec.OWN_PREFIX}/backup", own_backup, "admin", body=True),
     Route("GET", f"{_API}/openapi.json", openapi, "none", threaded=False),

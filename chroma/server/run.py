@@ -30,6 +30,7 @@ from .limits.connection_limit import Connections, Listening, bound
 from .limits.transfer_rate import taking
 from .observability import logs, metrics, tracing
 from .security.authorization import Guard
+from .security.guests import Guests
 from .settings.server_settings import ServerSettings, is_loopback
 from .workers import Workers
 
@@ -43,10 +44,15 @@ _UNWIND_SECONDS = 2.0
 _CLOSE_SECONDS = 1.0
 
 
-def serve(settings: ServerSettings, announce: Callable[[str], None] | None = None) -> None:
+def serve(
+    settings: ServerSettings,
+    announce: Callable[[str], None] | None = None,
+    guests: Guests | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT, then finish the current requests and return.
 
     announce  prints where the server is, given its address; None: as `chroma run` does
+    guests    the only callers, of a server of one process; None: those in the settings
 
     Raises InvalidArgumentError if the server cannot listen on the address, load the certificate or use the
     credentials. Also raises the errors of opening the folder. After an error, the server does not listen.
@@ -66,7 +72,7 @@ def serve(settings: ServerSettings, announce: Callable[[str], None] | None = Non
     with OpenFolder(settings) as opened, _listen(settings.host, settings.port) as listening:
         if settings.workers == 1:
             say(listening)
-            _serve_on(listening, opened.backend, settings, alone=True)
+            _serve_on(listening, opened.backend, settings, alone=True, guests=guests)
         else:
             opened.backend.close()  # each process opens the folder itself
             with metrics.shared(), metrics_listener.listening(settings, metrics.text_of_all):
@@ -178,9 +184,14 @@ class Server(uvicorn.Server):
 
 
 def _serve_on(
-    listening: socket.socket, backend: EmbeddedBackend, settings: ServerSettings, alone: bool
+    listening: socket.socket,
+    backend: EmbeddedBackend,
+    settings: ServerSettings,
+    *,
+    alone: bool,
+    guests: Guests | None = None,
 ) -> None:
-    app = create_app(backend, settings)
+    app = create_app(backend, settings, guests)
     connections = Connections(
         bound(settings.max_connections),
         *taking(settings.idle_seconds, settings.min_bytes_per_second),

@@ -2,8 +2,9 @@
 
 Owns: the fields in the bodies of get, query, delete and export. Reading checks the fields: a wrong JSON type
 raises ShapeError (422), and an unusable value raises InvalidArgumentError (400). `order_by`, `exact`,
-`max_distance`, `diversity`, `candidates`, `explain`, `encoding`, `metadata`, `keys`, `missing_ok` and vectors
-as base64 are specific to this package; other servers ignore them.
+`max_distance`, `diversity`, `candidates`, `explain`, `query_ids`, the `offset` of a query, `encoding`,
+`metadata`, `keys`, `missing_ok` and vectors as base64 are specific to this package; other servers ignore
+them.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from ..validation.read_arguments import (
     check_facet_keys,
     check_mode,
     check_no_vectors,
+    check_only_ids,
     check_order,
     check_positive,
     delete_request,
@@ -162,10 +164,18 @@ def query_from_json(body: Mapping[str, Any]) -> tuple[QueryRequest, AnswerForm]:
     "max_distance"?, "diversity"?, "candidates"?, "explain"?, "mode"?, "query_texts"?, "encoding"?,
     "metadata"?}.
 
-    If there are no queries, the vectors have the shape (0, 0).
+    If there are no queries, the vectors have the shape (0, 0). So they have with "query_ids", which the
+    server reads.
     """
     mode = "dense" if body.get("mode") is None else body["mode"]
-    rows = [] if mode == "lexical" else required(body, "query_embeddings")
+    rows: Any = []
+    if body.get("query_ids") is not None:
+        with shaped():
+            check_only_ids(
+                mode, query_embeddings=body.get("query_embeddings"), query_texts=body.get("query_texts")
+            )
+    elif mode != "lexical":
+        rows = required(body, "query_embeddings")
     if type(rows) is not list:
         raise ShapeError(f"Expected query_embeddings to be lists of numbers, got {shown(rows)}")
     chosen = _include(body, QUERY_INCLUDE)

@@ -16,14 +16,16 @@ import orjson
 from ...collection.configuration import MUTABLE, SPACES, hnsw_for_create, hnsw_for_update, hnsw_of_spann
 from ...collection.schemas import adopted
 from ...errors import InvalidArgumentError
+from ...results.cut import Cut
 from ...storage.interface.ranking import SearchRequest
-from ...storage.interface.requests import NewCollection
+from ...storage.interface.requests import NewCollection, QueryRequest
 from ...storage.interface.short_repr import shown
 from ...storage.interface.sparse_vector import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY
 from ...storage.interface.values import Floats, Mode, Records
 from ...validation.metadata import check_collection_metadata, check_new_metadata
 from ...validation.names import check_count, check_name, check_tenant_name
 from ...validation.read_arguments import check_read_level
+from ...validation.sequences import check_ids
 from ...validation.write_batch import Batch, read_batch, scatter
 from ...wire import arrow_codec
 from ...wire.json_codec import JSON, ShapeError
@@ -39,6 +41,7 @@ _SINGULARS = {"id": "ids"} | dict(arrow_codec.FIELD_OF)
 # A list or an object takes at least 64 bytes in memory, but as few as two in a body. In a body that has many
 # of them, a record has ten.
 _PART_BYTES = 8
+MOST_QUERY_IDS = 1000  # a short id stands for a long vector
 
 
 def parse(raw: bytes, largest: int) -> JSON:
@@ -293,6 +296,27 @@ def sample(body: JSON) -> tuple[int, int]:
     if k == 0 or size == 0:
         raise InvalidArgumentError("Expected k and sample to be positive, got 0")
     return 10 if k is None else k, 200 if size is None else size
+
+
+def cut(body: JSON, request: QueryRequest) -> Cut | None:
+    """The part of a query's hits that {"query_ids"?, "offset"?} ask for. None: all of them."""
+    ids, offset = typed(body, "query_ids", list, "a list of strings"), count(body, "offset", 2**31 - 1) or 0
+    if ids is None and not offset:
+        return None
+    with shaped():
+        if ids is not None:
+            ids = check_ids(ids, distinct=False, argument="query_ids")
+            if len(ids) > MOST_QUERY_IDS:
+                raise ShapeError(f"Expected query_ids to have at most {MOST_QUERY_IDS} ids, got {len(ids)}")
+        return Cut.checked(ids, offset, request, reranks=False)
+
+
+def ticket(body: JSON) -> str:
+    """The ticket in {"ticket"}."""
+    found = required(body, "ticket")
+    if type(found) is not str:
+        raise ShapeError("Expected ticket to be a string")  # which is not repeated, for it is a secret
+    return found
 
 
 def from_query_string(values: Mapping[str, str], field: str) -> int | None:

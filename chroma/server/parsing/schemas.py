@@ -258,6 +258,9 @@ _QUERY: Schema = {
         | {"description": "Diversity chooses n_results of as many, hybrid queries fuse as many of each list"}
     ),
     "explain": _or_null(FLAG),
+    "offset": _or_null(
+        SMALL_COUNT | {"description": "How many of the nearest records of each query to skip"}
+    ),
     "encoding": ENCODING,
     "metadata": METADATA_FORM,
     "integers": INTEGERS,
@@ -350,6 +353,16 @@ BODIES: dict[str, Schema] = {
                 query_embeddings=_matrix(),
                 mode={"enum": ["dense", None]},
                 query_texts={"description": "Without effect in this mode"},
+                query_ids={"type": "null"},
+                **_QUERY,
+            ),
+            _object(
+                "query_ids",
+                query_ids=_list(GIVEN_ID, minItems=1, maxItems=1000)
+                | {"description": "Records near these ones, without themselves"},
+                query_embeddings={"type": "null"},
+                mode={"enum": ["dense", None]},
+                query_texts={"type": "null"},
                 **_QUERY,
             ),
             _object(
@@ -357,6 +370,7 @@ BODIES: dict[str, Schema] = {
                 query_embeddings=_matrix(),
                 mode={"const": "hybrid"},
                 query_texts=_TEXTS,
+                query_ids={"type": "null"},
                 **_QUERY,
             ),
             _object(
@@ -364,6 +378,7 @@ BODIES: dict[str, Schema] = {
                 query_embeddings={"type": "null"},
                 mode={"const": "lexical"},
                 query_texts=_TEXTS,
+                query_ids={"type": "null"},
                 **_QUERY,
             ),
         ]
@@ -401,6 +416,9 @@ BODIES: dict[str, Schema] = {
         limit=_or_null({"type": "integer", "minimum": 0, "maximum": exploration_bodies.MOST_PAIRS}),
     ),
     "own_create_snapshot": _object("name", name=NAME),
+    "own_ticket": _object(
+        "ticket", ticket=TEXT | {"description": "The ticket in an address of chroma browse"}
+    ),
     "own_backup": _object(
         name=_or_null(
             {
@@ -581,6 +599,7 @@ ANSWERS: dict[str, Schema] = {
         bytes=COUNT,
     ),
     "own_recall": {"type": "number", "minimum": 0, "maximum": 1},
+    "own_ticket": _object("token", token=TEXT),
     "own_backup": _object(
         "name files copied reused pruned seconds",
         name=TEXT,

@@ -28,6 +28,7 @@ from ..http.responses import error_answer
 from ..observability import request_context
 from ..settings.server_settings import ServerSettings
 from .credentials_file import EVERYTHING, LONGEST_PASSWORD, ROLES, Entry, hash_token, read_entries
+from .guests import Guests
 from .password_checks import Passwords
 
 _log = logging.getLogger("chroma.server")
@@ -168,15 +169,18 @@ class _Source:
 class Guard:
     """Admits or rejects requests. The constructor raises the errors of reading the credentials."""
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, guests: Guests | None = None) -> None:
+        """`guests` are the only callers, if there are any."""
         self._source: _Source | None = None
-        if settings.auth_file:
+        if guests is not None:
+            self._source = _Source(None, [guests.entry])
+        elif settings.auth_file:
             self._source = _Source(Path(settings.auth_file))
         elif settings.auth_token:
             secret = hash_token(settings.auth_token.encode())
             self._source = _Source(None, [Entry("anonymous", "token", "admin", (EVERYTHING,), secret)])
         self._header = settings.auth_token_header.lower()
-        self._passwords = Passwords() if settings.auth_file else None
+        self._passwords = Passwords() if settings.auth_file and guests is None else None
 
     @property
     def reloads(self) -> bool:

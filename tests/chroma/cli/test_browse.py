@@ -1,4 +1,4 @@
-"""`chroma browse`: a console on a free port, read-only unless asked, with a token of its own."""
+"""`chroma browse`: a console on a free port, read-only unless asked, for whoever has the ticket."""
 
 from __future__ import annotations
 
@@ -38,12 +38,14 @@ def test_browse(database: Path, tmp_path: Path, options: tuple[str, ...], role: 
             assert process.stdout is not None
             link = process.stdout.readline().split()[-1]
             base, _, fragment = link.partition("console/#")
-            token, _, place = fragment.removeprefix("token=").partition("&")
+            ticket, _, place = fragment.removeprefix("ticket=").partition("&")
             assert place == "to=%2Ft%2Fdefault_tenant%2Fd%2Fdefault_database%2Fc%2Fthings%2Fdata"
             assert base.startswith("http://127.0.0.1:")
             with httpx.Client(base_url=base, trust_env=False, headers={"x-chroma-console": "1"}) as web:
                 assert web.get(API).status_code == 401
-                web.headers["authorization"] = f"Bearer {token}"
+                exchanged = web.post("api/v2/chroma-arrow/ticket", json={"ticket": ticket})
+                assert web.post("api/v2/chroma-arrow/ticket", json={"ticket": ticket}).status_code == 401
+                web.headers["authorization"] = f"Bearer {exchanged.json()['token']}"
                 assert web.get("api/v2/auth/identity").json()["role"] == role
                 assert [found["name"] for found in web.get(API).json()] == ["things"]
                 made = web.post(API, json={"name": "other"})
@@ -66,6 +68,6 @@ def test_the_link_is_no_argument_of_the_browser(tmp_path: Path, monkeypatch: pyt
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     page = tmp_path / "open.html"
-    module._open(page, "http://127.0.0.1:1/console/#token=secret&to=x")
+    module._open(page, "http://127.0.0.1:1/console/#ticket=secret&to=x")
     assert "secret" not in opened[0] and opened[0].startswith("file://")
-    assert "#token=secret&amp;to=x" in page.read_text() and page.stat().st_mode & 0o077 == 0
+    assert "#ticket=secret&amp;to=x" in page.read_text() and page.stat().st_mode & 0o077 == 0

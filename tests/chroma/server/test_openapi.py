@@ -41,7 +41,7 @@ PARSERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "get": request_codec.get_from_json,
     "own_export": lambda body: (request_codec.get_from_json(body), exploration_bodies.export_format(body)),
     "own_sql": sql_body.sql,
-    "query": request_codec.query_from_json,
+    "query": lambda body: json_bodies.cut(body, request_codec.query_from_json(body)[0]),
     "search": json_bodies.searches,
     "own_count": request_codec.filters_from_json,
     "own_facets": exploration_bodies.facets,
@@ -51,6 +51,7 @@ PARSERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "own_known_ids": json_bodies.known_ids,
     "own_recall": json_bodies.sample,
     "own_backup": operating.backup_request,
+    "own_ticket": json_bodies.ticket,
     "attach_function": lambda body: None,
     "detach_function": lambda body: None,
 }
@@ -274,6 +275,10 @@ def test_every_answer_is_as_described(serve: Callable[..., Api], tmp_path: Path)
     ask("GET", "/api/v2/chroma-arrow/tree")
     ask("GET", "/api/v2/chroma-arrow/state")
     ask("POST", f"{own}/recall", {"k": 1})
+    ask("POST", f"{own}/recall", {"k": 1, "ef_search": [8, 16]})
+    ask("POST", f"{own}/facets", {"keys": ["n", "#document"], "bins": 3})
+    ask("POST", f"{path}/query", {"query_ids": ["a", "b"], "offset": 1, "include": everything})
+    ask("POST", "/api/v2/chroma-arrow/ticket", {"ticket": "x"})
     ask("POST", f"{own}/snapshots", {"name": "kept"})
     ask("GET", f"{own}/snapshots")
     ask("POST", f"{own}/snapshots/kept/restore")
@@ -287,6 +292,7 @@ def test_every_answer_is_as_described(serve: Callable[..., Api], tmp_path: Path)
     ask("POST", "/api/v2/reset")
     hosted = {
         "own_embed",  # refused here: see test_exploration
+        "own_ticket",  # see test_guests
         "get_collection_by_crn", "fork_count", "attach_function", "get_attached_function",
         "detach_function",
     }  # fmt: skip

@@ -381,3 +381,55 @@ def test_fields_named_like_columns_are_refused(api: Api, things: str, name: str,
     for verb in ("add", "upsert", "update"):
         message = refused(api.post(f"{things}/{verb}", body | {name: ["x"]}), 422, "ChromaError")
         assert repr(name) in message and repr(field) in message
+
+
+def test_query_by_ids(api: Api, things: str) -> None:
+    path = f"{things}/query"
+    body = {"query_ids": ["a", "c", "a"], "include": ["documents", "distances", "metadatas"], "n_results": 5}
+    found = api.post(path, body).json()
+    assert found["ids"] == [["b", "c"], ["b", "a"], ["b", "c"]]
+    assert found["distances"][0] == pytest.approx([2, 0.81 + 6.25]) and found["documents"][1] == [None, "red"]
+    plain = api.post(path, {"query_embeddings": [[1.0, 0.0]], "n_results": 1, "offset": 1}).json()
+    assert plain["ids"] == [["b"]] and set(plain) == set(found)
+    assert api.post(path, {"query_ids": ["a"], "offset": 1}).json()["ids"] == [["c"]]
+    assert api.post(path, {"query_ids": ["a"], "offset": 7}).json()["ids"] == [[]]
+    assert api.post(path, {"query_ids": ["a"], "n_results": 0}).json()["ids"] == [[]]
+    assert api.post(path, {"query_ids": ["a"], "max_distance": 3}).json()["ids"] == [["b"]]
+    assert api.post(path, {"query_ids": ["a", "b"], "diversity": 0.5}).json()["ids"] == [
+        ["b", "c"],
+        ["a", "c"],
+    ]
+    assert api.post(path, {"query_ids": ["a"], "ids": ["a", "c"]}).json()["ids"] == [["c"]]
+    lexical = {"mode": "lexical", "query_texts": ["red blue"], "offset": 1, "n_results": 1}
+    assert api.post(path, lexical).json()["ids"] == [["c"]]
+    most = 2**31 - 1
+    assert api.post(path, {"query_ids": ["a"], "n_results": most, "offset": most}).json()["ids"] == [[]]
+    text = {"query_ids": ["a"], "include": ["metadatas"], "integers": "text"}
+    assert api.post(path, text).json()["metadatas"] == [[{"n": 2, "t": ["x", "y"]}, None]]
+
+
+def test_refused_queries_by_ids(api: Api, things: str) -> None:
+    path = f"{things}/query"
+    assert "'z'" in refused(api.post(path, {"query_ids": ["a", "z"]}), 404, "NotFoundError")
+    both = {"query_ids": ["a"], "query_embeddings": [[1.0, 0.0]]}
+    for body in (
+        both,
+        {"query_ids": ["a"], "query_texts": ["x"]},
+        {"query_ids": ["a"], "mode": "lexical"},
+        {"query_ids": []},
+        {"query_ids": ["a"], "diversity": 0.5, "offset": 1},
+        {"query_ids": ["a"], "max_distance": -1},
+    ):
+        refused(api.post(path, body), 400, "InvalidArgumentError")
+    for body in (
+        {"query_ids": "a"},
+        {"query_ids": ["a"] * 1001},
+        {"query_ids": ["a"], "offset": -1},
+        {"query_ids": [[]]},
+    ):
+        assert api.post(path, body).status_code == 422, body
+    arrow = {"accept": "application/vnd.apache.arrow.stream"}
+    refused(api.post(path, {"query_ids": ["a"]}, headers=arrow), 400, "InvalidArgumentError")
+    gone = things[:-12] + "0" * 12
+    refused(api.post(f"{gone}/query", {"query_ids": ["a"]}), 404, "NotFoundError")
+    refused(api.post(f"{gone}/query", {"query_ids": ["a"], "n_results": 0}), 404, "NotFoundError")
