@@ -222,10 +222,7 @@ function Plot({ info, it, colourBy }) {
     setProblem(null);
     const path = collectionPath(info.id);
     try {
-      const own = await call("POST", `${path}/get`, { ids: [it.ids[index]], include: ["embeddings"], encoding: "base64" }, { signal: stop.signal });
-      if (!own.ids.length) throw new Error(T.noRecord(it.ids[index]));
-      const packed = own.embeddings[0];
-      const got = await call("POST", `${path}/query`, { query_embeddings: [typeof packed === "string" ? Array.from(floats(packed)) : packed], n_results: 11, include: [] }, { signal: stop.signal });
+      const got = await call("POST", `${path}/query`, { query_ids: [it.ids[index]], n_results: 11, include: [] }, { signal: stop.signal });
       setNear(got.ids[0].filter((id) => id !== it.ids[index] && where.has(id)).map((id) => where.get(id)));
     } catch (error) { if (!stop.signal.aborted) setProblem(error); }
   };

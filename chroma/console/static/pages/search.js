@@ -1,5 +1,5 @@
 /** Search by text, vector or record; two searches side by side; judgements. */
-import { announce, call, collectionPath, copy, credentials, csvCell, download, filterOf, floats, href, onlyFilter, opening, own, parse, python, serverUrl, shell, short, tell, turn, wholeOf, write, EXACT } from "../core.js";
+import { announce, call, collectionPath, copy, credentials, csvCell, download, filterOf, href, onlyFilter, opening, own, parse, python, serverUrl, shell, short, tell, turn, wholeOf, write, EXACT } from "../core.js";
 import { Bar, Busy, FilterBar, Problem, Value, clipped, html, useEffect, useLayoutEffect, useLoad, useRef, useState } from "../ui.js";
 import { T } from "../texts.js";
 
@@ -18,22 +18,17 @@ const settings = (params, side) => {
   };
 };
 
-/** The vector of the search, or null where words alone are searched. */
-async function vectorOf(params, mode, path, signal) {
-  if (params.like) {
-    const found = await call("POST", `${path}/get`, { ids: [params.like], include: ["embeddings"], encoding: "base64" }, { signal });
-    if (!found.ids.length) throw new Error(T.noRecord(params.like));
-    const packed = found.embeddings[0];
-    return typeof packed === "string" ? Array.from(floats(packed)) : packed;
-  }
+/** What is near what: a vector, a record, or nothing where words alone are searched. */
+async function targetOf(params, mode, path, signal) {
+  if (params.like) return { query_ids: [params.like] };
   if (params.vector) {
     const read = parse(params.vector);
     if (!Array.isArray(read)) throw new Error(T.notVector);
-    return read;
+    return { query_embeddings: [read] };
   }
-  if (mode === "lexical") return null;
+  if (mode === "lexical") return {};
   try {
-    return (await call("POST", `${path}/chroma-arrow/embed`, { texts: [params.q] }, { signal })).embeddings[0];
+    return { query_embeddings: (await call("POST", `${path}/chroma-arrow/embed`, { texts: [params.q] }, { signal })).embeddings };
   } catch (error) {
     if (error.status === 409) throw new Error(T.cannotEmbed(error.body?.function?.name ?? error.body?.function ?? "", error.message));
     throw error;
@@ -47,15 +42,13 @@ const kindOf = (params) => (params.like ? "like" : params.vector ? "vector" : "q
 async function ask(info, params, side, signal) {
   const { exact, mode, n, filter, candidates } = settings(params, side);
   const path = collectionPath(info.id);
-  const vector = await vectorOf(params, mode, path, signal);
   const first = (wholeOf(params.page, 1) - 1) * n;
   /** @type {Record<string, any>} */
-  const body = { ...filter, n_results: n + (params.like ? 1 : 0), include: ["documents", "metadatas", "distances"], explain: true, ...(EXACT ? {} : { integers: "text" }) };
+  const body = { ...await targetOf(params, mode, path, signal), ...filter, n_results: n + (params.like ? 1 : 0), include: ["documents", "metadatas", "distances"], explain: true, ...(EXACT ? {} : { integers: "text" }) };
   if (exact) body.exact = true;
   if (candidates) body.candidates = candidates;
   if (params.max) body.max_distance = Number(params.max);
   if (first) body.offset = first + (params.like ? 1 : 0); // the record itself is the nearest, and is not shown
-  if (vector) body.query_embeddings = [vector];
   if (mode !== "dense") { body.mode = mode; body.query_texts = [params.q]; }
   const before = performance.now();
   const found = await call("POST", `${path}/query`, body, { signal });
