@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from .search.ranks import Knn, Rrf, Val
     from .search.search import Limit, Search, Select
     from .storage.interface.explanation import Explanation, PartExplanation, PlanRun
-    from .storage.interface.values import BackupReport, CollectionSnapshot, CollectionStats
+    from .storage.interface.values import BackupReport, CollectionSnapshot, CollectionStats, EfRecall
     from .types import (
         URI,
         CollectionMetadata,
@@ -117,6 +117,7 @@ __all__ = [
     "CrossEncoderReranker",
     "Description",
     "Documents",
+    "EfRecall",
     "EmbeddingFunction",
     "Embeddings",
     "EphemeralClient",
@@ -233,7 +234,7 @@ _HOMES: dict[str, tuple[str, str]] = {
     **{name: ("migration.report", name) for name in ("MigrationReport", "MovedCollection")},
     **{
         name: ("storage.interface.values", name)
-        for name in ("BackupReport", "CollectionSnapshot", "CollectionStats")
+        for name in ("BackupReport", "CollectionSnapshot", "CollectionStats", "EfRecall")
     },
     **{name: ("config", name) for name in ("DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings")},
     **{

@@ -49,6 +49,7 @@ from ..storage.interface.values import (
     CollectionRef,
     CollectionSnapshot,
     CollectionStats,
+    EfRecall,
     Facet,
     Field,
     Hits,
@@ -395,6 +396,12 @@ class AsyncHttpBackend:
 
     async def recall(self, collection: CollectionRef, k: int, sample: int) -> float:
         return await self._own(collection, "recall", {"k": k, "sample": sample}, float)
+
+    async def recall_by_ef(
+        self, collection: CollectionRef, k: int, sample: int, efs: Sequence[int]
+    ) -> list[EfRecall]:
+        body = {"k": k, "sample": sample, "ef_search": list(efs)}
+        return await self._own(collection, "recall", body, json_codec.recalls_from_json)
 
     async def compact(self, collection: CollectionRef) -> None:
         await self._compact(collection_path(collection))

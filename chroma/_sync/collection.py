@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 from .. import tables
 from ..backend.protocol import Backend
@@ -49,7 +49,15 @@ from ..storage.interface.requests import (
     Selection,
 )
 from ..storage.interface.schema import ValueType
-from ..storage.interface.values import CollectionInfo, CollectionStats, Field, Floats, Mode, Rows
+from ..storage.interface.values import (
+    CollectionInfo,
+    CollectionStats,
+    EfRecall,
+    Field,
+    Floats,
+    Mode,
+    Rows,
+)
 from ..types import (
     CollectionMetadata,
     DataLoader,
@@ -76,6 +84,7 @@ from ..validation.read_arguments import (
     check_choices,
     check_count_arguments,
     check_delete,
+    check_efs,
     check_facet_keys,
     check_get,
     check_include,
@@ -691,16 +700,30 @@ class Collection(Snapshots, Container):
         """
         return indexing_result(self._backend.index_status(self._ref))
 
-    def recall(self, k: int = 10, sample: int = 200) -> float:
+    @overload
+    def recall(self, k: int = 10, sample: int = 200, *, ef_search: None = None) -> float: ...
+    @overload
+    def recall(self, k: int = 10, sample: int = 200, *, ef_search: Sequence[int]) -> list[EfRecall]: ...
+    def recall(
+        self, k: int = 10, sample: int = 200, *, ef_search: Sequence[int] | None = None
+    ) -> float | list[EfRecall]:
         """The fraction of the true k nearest records that `query` finds, between 0 and 1.
 
             collection.recall(k=10)
+            pd.DataFrame(collection.recall(ef_search=[16, 64, 256]))
 
         Measured by querying with the vectors of up to `sample` stored records.
+
+        ef_search  measure each of these settings instead of the collection's, with times, to choose one for
+                   `modify`. Returns a list of `EfRecall`: ef_search, recall, ms (the median time of a query
+                   for one vector) and exact_ms (that of an exact one)
         """
         with during("recall"):
             most, records = check_positive(k, "k"), check_positive(sample, "sample")
-        return self._backend.recall(self._ref, most, records)
+            efs = None if ef_search is None else check_efs(ef_search)
+        if efs is None:
+            return self._backend.recall(self._ref, most, records)
+        return self._backend.recall_by_ef(self._ref, most, records, efs)
 
     def compact(self, *, progress: bool | None = None) -> None:
         """Flush the memtable, merge the segments, build their indexes, and free the space of deleted

@@ -50,6 +50,7 @@ from ..storage.interface.values import (
     CollectionRef,
     CollectionSnapshot,
     CollectionStats,
+    EfRecall,
     Facet,
     Field,
     Hits,
@@ -396,6 +397,12 @@ class HttpBackend:
 
     def recall(self, collection: CollectionRef, k: int, sample: int) -> float:
         return self._own(collection, "recall", {"k": k, "sample": sample}, float)
+
+    def recall_by_ef(
+        self, collection: CollectionRef, k: int, sample: int, efs: Sequence[int]
+    ) -> list[EfRecall]:
+        body = {"k": k, "sample": sample, "ef_search": list(efs)}
+        return self._own(collection, "recall", body, json_codec.recalls_from_json)
 
     def compact(self, collection: CollectionRef) -> None:
         self._compact(collection_path(collection))

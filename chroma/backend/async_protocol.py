@@ -28,6 +28,7 @@ from ..storage.interface.values import (
     CollectionRef,
     CollectionSnapshot,
     CollectionStats,
+    EfRecall,
     Facet,
     Hits,
     IndexStatus,
@@ -159,6 +160,9 @@ class AsyncBackend(Protocol):
 
     async def index_status(self, collection: CollectionRef) -> IndexStatus: ...
     async def recall(self, collection: CollectionRef, k: int, sample: int) -> float: ...
+    async def recall_by_ef(
+        self, collection: CollectionRef, k: int, sample: int, efs: Sequence[int]
+    ) -> list[EfRecall]: ...
     async def compact(self, collection: CollectionRef) -> None: ...
     async def compact_all(self, scope: Scope) -> None:
         """Compact every collection of a database."""

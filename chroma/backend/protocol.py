@@ -29,6 +29,7 @@ from ..storage.interface.values import (
     CollectionRef,
     CollectionSnapshot,
     CollectionStats,
+    EfRecall,
     Facet,
     Hits,
     IndexStatus,
@@ -160,6 +161,9 @@ class Backend(Protocol):
 
     def index_status(self, collection: CollectionRef) -> IndexStatus: ...
     def recall(self, collection: CollectionRef, k: int, sample: int) -> float: ...
+    def recall_by_ef(
+        self, collection: CollectionRef, k: int, sample: int, efs: Sequence[int]
+    ) -> list[EfRecall]: ...
     def compact(self, collection: CollectionRef) -> None: ...
     def compact_all(self, scope: Scope) -> None:
         """Compact every collection of a database."""

@@ -2,6 +2,9 @@
 
 Owns: the folder `static/`, and the headers that make browsers load nothing from anywhere else. A file is read
 when it is first asked for, and again when it has changed, so that work on the console needs no restart.
+
+The page refers to files below the version of the folder, which changes with each of them. Browsers keep such
+a file for ever. Modules import each other by relative names, so they are below the same version.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from .._version import __version__
 
 FOLDER = Path(__file__).parent / "static"
 INDEX = "index.html"
@@ -29,6 +34,7 @@ _TYPES = {
     ".woff2": "font/woff2",
 }
 _COMPRESSED_ALREADY = frozenset({".png", ".woff2"})
+_VERSION = re.compile(r"[0-9][A-Za-z0-9.+]*-[0-9a-f]{12}")
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _NAME = re.compile(f"{_PART}(?:/{_PART})*")  # no dot first, so that no name leaves the folder
 
@@ -45,6 +51,8 @@ class Asset:
 
 def find(name: str) -> Asset | None:
     """The file with this name, relative to the folder; None if there is none that browsers may load."""
+    if name == INDEX:
+        return _page(version())
     path = FOLDER / name
     if not _NAME.fullmatch(name) or path.suffix not in _TYPES or not path.is_file():
         return None
@@ -52,17 +60,53 @@ def find(name: str) -> Asset | None:
     return _read(name, found.st_mtime_ns, found.st_size)
 
 
+def version() -> str:
+    """The version of the folder: that of the package, and a hash of the names and contents of all files."""
+    found = sorted(path for path in FOLDER.rglob("*") if path.suffix in _TYPES)
+    stats = ((path, path.stat()) for path in found)
+    return _version(tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats))
+
+
+@lru_cache(4)
+def _version(files: tuple[tuple[str, int, int], ...]) -> str:
+    found = hashlib.sha256()
+    for path, _, _ in files:
+        found.update(Path(path).relative_to(FOLDER).as_posix().encode() + b"\0")
+        found.update(hashlib.sha256(Path(path).read_bytes()).digest())
+    return f"{__version__}-{found.hexdigest()[:12]}"
+
+
+def unversioned(name: str) -> tuple[str, bool]:
+    """The name of a file without a version before it, and whether that is the version of the folder.
+
+    A page that was opened before an upgrade may ask for files below the old version. It gets the new ones.
+    """
+    first, _, rest = name.partition("/")
+    if not rest or not _VERSION.fullmatch(first):
+        return name, False
+    return rest, first == version()
+
+
+@lru_cache(4)
+def _page(version: str) -> Asset:
+    content = (FOLDER / INDEX).read_bytes().replace(b'"static/', f'"static/{version}/'.encode())
+    return _asset(INDEX, content)
+
+
 @lru_cache(256)
 def _read(name: str, changed: int, size: int) -> Asset:
-    path = FOLDER / name
-    content = path.read_bytes()
-    zipped = None if path.suffix in _COMPRESSED_ALREADY else gzip.compress(content, 9, mtime=0)
+    return _asset(name, (FOLDER / name).read_bytes())
+
+
+def _asset(name: str, content: bytes) -> Asset:
+    suffix = Path(name).suffix
+    zipped = None if suffix in _COMPRESSED_ALREADY else gzip.compress(content, 9, mtime=0)
     if zipped is not None and len(zipped) >= len(content):
         zipped = None
-    return Asset(content, zipped, _TYPES[path.suffix], f'"{hashlib.sha256(content).hexdigest()[:24]}"')
+    return Asset(content, zipped, _TYPES[suffix], f'"{hashlib.sha256(content).hexdigest()[:24]}"')
 
 
-def headers(frame_ancestors: Sequence[str] = ()) -> dict[str, str]:
+def headers(frame_ancestors: Sequence[str] = (), *, immutable: bool = False) -> dict[str, str]:
     """The headers of every file. `frame_ancestors` are the origins whose pages may show the console."""
     framed = " ".join(frame_ancestors) or "'none'"
     allowed = {
@@ -72,7 +116,8 @@ def headers(frame_ancestors: Sequence[str] = ()) -> dict[str, str]:
         "Referrer-Policy": "no-referrer",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
-        "Cache-Control": "no-cache",  # browsers ask with the ETag, so that an upgrade shows at once
+        # otherwise browsers ask with the ETag, so that an upgrade shows at once
+        "Cache-Control": "public, max-age=31536000, immutable" if immutable else "no-cache",
         "Vary": "Accept-Encoding",
     }
     return allowed if frame_ancestors else allowed | {"X-Frame-Options": "DENY"}

@@ -40,6 +40,7 @@ from ..storage.interface.values import (
     CollectionRef,
     CollectionSnapshot,
     CollectionStats,
+    EfRecall,
     EngineMetrics,
     Facet,
     Hits,
@@ -447,6 +448,12 @@ class LocalBackend:
     def recall(self, collection: CollectionRef, k: int, sample: int) -> float:
         with translated():
             return self._open(collection).recall(k, sample)
+
+    def recall_by_ef(
+        self, collection: CollectionRef, k: int, sample: int, efs: Sequence[int]
+    ) -> list[EfRecall]:
+        with translated():
+            return self._open(collection).recall_by_ef(k, sample, efs)
 
     def compact(self, collection: CollectionRef) -> None:
         with translated():

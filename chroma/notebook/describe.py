@@ -33,7 +33,7 @@ class _Texts:
     shortest: int | None = None
     longest: int | None = None
     characters: int = 0
-    cut: _CutTexts | None = None
+    cut: CutTexts | None = None
 
     def add(self, column: Any) -> None:
         import pyarrow.compute as pc
@@ -52,7 +52,7 @@ class _Texts:
             self.cut.add(column)
 
 
-class _CutTexts:
+class CutTexts:
     """Counts the documents that are longer than a model reads.
 
     For most texts, the number of bytes and of words decides. A token has at least one byte. A word has at
@@ -125,7 +125,7 @@ class Summary:
         """`function`: the embedding function, if it tells which texts are longer than it reads."""
         self._name = name
         self._records = 0
-        self._documents = _Texts(cut=None if function is None else _CutTexts(function))
+        self._documents = _Texts(cut=None if function is None else CutTexts(function))
         self._uris = _Texts()
         self._keys: dict[str, dict[str, _Values]] = {}  # by key, then by type
 

@@ -38,18 +38,20 @@ def console_index(call: Call) -> Ready:
 
 def console_file(call: Call) -> Ready:
     """A file of the console."""
-    return _file(call, call.encoded["path"])
+    name, current = static.unversioned(call.encoded["path"])
+    return _file(call, name, immutable=current)
 
 
 def _moved(where: str, status: int) -> Ready:
     return Ready(b"", "text/plain", {"Location": where, "Vary": "Accept"}, status)
 
 
-def _file(call: Call, name: str) -> Ready:
+def _file(call: Call, name: str, *, immutable: bool = False) -> Ready:
     found = static.find(name)
     if found is None:
         raise NotFoundError(f"the console has no file {name!r:.200}")
-    headers = static.headers(call.settings.console_frame_ancestors) | {"ETag": found.etag}
+    headers = static.headers(call.settings.console_frame_ancestors, immutable=immutable)
+    headers["ETag"] = found.etag
     known = [tag.strip().removeprefix("W/") for tag in call.headers.get("if-none-match", "").split(",")]
     if found.etag in known or known == ["*"]:
         return Ready(b"", found.media_type, headers, 304)

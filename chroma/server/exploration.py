@@ -20,12 +20,13 @@ from ..embedding.minilm.default import DefaultEmbeddingFunction
 from ..errors import ChromaError, InvalidArgumentError
 from ..notebook import projection as maps
 from ..requests.scope import Scope
-from ..storage.interface.requests import WHOLE, QueryRequest
+from ..storage.interface.requests import WHOLE, QueryRequest, Selection
 from ..storage.interface.values import CollectionInfo, Floats
 from ..tables import neighbour_tables
 from ..validation.read_arguments import NO_VECTORS, check_distance
 from ..wire import integer_texts, json_codec
 from ..wire.json_codec import JSON
+from . import document_lengths
 from .http.responses import Ready, to_json
 from .parsing import exploration_bodies
 
@@ -90,13 +91,41 @@ def _function(info: CollectionInfo) -> str | None:
 def own_facets(call: Call) -> JSON:
     """The most frequent values of metadata keys, with their counts among the matching records."""
     request = exploration_bodies.facets(call.body)
-    if request is None:
+    if request.keys is None and request.documents is None:
         types: dict[str, list[str]] = {}
         for key, kind in call.backend.metadata_keys(call.collection):
             types.setdefault(key, []).append(kind)
         return {key: {"types": sorted(kinds)} for key, kinds in types.items()}
-    found = json_codec.facets_to_json(request.keys, call.backend.facets(call.collection, request))
-    return integer_texts.as_texts(found) if call.body.get("integers") else found
+    found: JSON = {}
+    if request.keys is not None:
+        keys = request.keys
+        found = json_codec.facets_to_json(keys.keys, call.backend.facets(call.collection, keys))
+    if call.body.get("integers"):
+        found = integer_texts.as_texts(found)
+    if request.documents is None:
+        return found
+    return found | {exploration_bodies.DOCUMENT: _lengths(call, request.selection, request.documents)}
+
+
+def _lengths(call: Call, selection: Selection, bins: int) -> JSON:
+    """How long the documents of matching records are, and which share of them the built-in model cuts."""
+    info = call.backend.get_collection_by_id(call.collection)
+    with translated():
+        records = call.backend.scan(info.ref, selection, WHOLE)
+        found = document_lengths.Lengths(records.rows)
+        for batch in records.read(frozenset({"documents"})):
+            found.add(batch.column(batch.schema.get_field_index("document")))
+    counts, edges = found.histogram(bins)
+    cut = None
+    if found.filled and _function(info) == DefaultEmbeddingFunction.name():
+        cut = found.cut(DefaultEmbeddingFunction())
+    return {
+        "filled": found.filled,
+        "lengths": {"edges": edges, "counts": counts},
+        "minimum": found.shortest,
+        "maximum": found.longest,
+        "cut": cut,
+    }
 
 
 def own_embed(call: Call) -> JSON | Ready:

@@ -574,9 +574,12 @@ def own_known_ids(call: Call) -> list[str]:
     return [id for id in ids if id in known]
 
 
-def own_recall(call: Call) -> float:
-    """The fraction of the true nearest records that queries find."""
-    return call.backend.recall(call.collection, *json_bodies.sample(call.body))
+def own_recall(call: Call) -> float | JSON:
+    """The fraction of the true nearest records that queries find; with ef_search that of each, and times."""
+    k, size, efs = json_bodies.sample(call.body)
+    if efs is None:
+        return call.backend.recall(call.collection, k, size)
+    return json_codec.recalls_to_json(call.backend.recall_by_ef(call.collection, k, size, efs))
 
 
 def own_compact(call: Call) -> JSON:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from random import Random
 
 NO_VECTORS: Floats = np.empty((0, 0), np.float32)
+MOST_EFS, LARGEST_EF = 20, 10_000  # that `recall` compares
 _BY_REQUEST = "#request"
 _COLUMNS: tuple[Field, ...] = ("documents", "metadatas", "uris", "embeddings")
 _GET_FIELDS = frozenset({"documents", "metadatas", "embeddings", "uris", "data"})
@@ -303,6 +304,19 @@ def check_positive(value: Any, argument: str) -> int:
     if number < 1:
         raise InvalidArgumentError(f"Expected {argument} to be positive, got {value}")
     return number
+
+
+def check_efs(efs: Any) -> list[int]:
+    """Check the values of `ef_search` that are compared."""
+    values = as_list(efs)
+    if not 0 < len(values) <= MOST_EFS:
+        raise InvalidArgumentError(
+            f"Expected ef_search to have 1 to {MOST_EFS} values, got {len(values)}: {shown(values)}"
+        )
+    checked = [check_positive(value, "ef_search") for value in values]
+    if max(checked) > LARGEST_EF:
+        raise InvalidArgumentError(f"Expected ef_search to be at most {LARGEST_EF}, got {max(checked)}")
+    return checked
 
 
 def check_facet_keys(keys: Any) -> list[str]:

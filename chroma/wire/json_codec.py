@@ -29,6 +29,7 @@ from ..storage.interface.values import (
     CollectionInfo,
     CollectionSnapshot,
     CollectionStats,
+    EfRecall,
     Facet,
     Floats,
     Hits,
@@ -514,6 +515,16 @@ def snapshot_to_json(info: CollectionSnapshot) -> JSON:
 def snapshot_from_json(body: Mapping[str, Any]) -> CollectionSnapshot:
     """Read a snapshot of a response."""
     return CollectionSnapshot(**{key: body[key] for key in CollectionSnapshot.__dataclass_fields__})
+
+
+def recalls_to_json(found: Sequence[EfRecall]) -> JSON:
+    """The response of this package's route recall, if it compares several `ef_search`."""
+    return {"recalls": [asdict(each) for each in found]}
+
+
+def recalls_from_json(answer: Any) -> list[EfRecall]:
+    """Read the same."""
+    return [EfRecall(**each) for each in answer["recalls"]]
 
 
 def stats_to_json(stats: CollectionStats) -> JSON:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from collections.abc import Collection as AnyCollection
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -38,6 +37,7 @@ from ..interface.schema import ValueType, full_text_off, sparse_index, sparse_ke
 from ..interface.values import (
     CollectionInfo,
     CollectionStats,
+    EfRecall,
     Facet,
     Floats,
     Hits,
@@ -50,7 +50,7 @@ from ..interface.values import (
 from ..interface.version_names import check_current
 from ..io.disk import Folder
 from ..postings.ranking import SparseQuery
-from ..query import executor, hybrid, search, sparse
+from ..query import executor, hybrid, recall_measure, search, sparse
 from ..query.facets import count_values
 from ..query.prepared import PreparedSearch, has_options, prepare
 from ..query.ranked_hits import Ranked, Traced, WithWords
@@ -503,30 +503,27 @@ class Collection:
 
         The queries are a `sample` of the stored vectors.
         """
-        snapshot = self.store.snapshot()
-        settings = self.settings
-        for view in snapshot.views:
-            self.graphs.load_now(view, settings)
-        selected = snapshot.everything()
-        if not selected:
-            return 1.0
-        pool = [(run.view, int(row)) for run in selected for row in _spread(run.rows, sample)]
-        picks = [pool[index] for index in np.linspace(0, len(pool) - 1, min(sample, len(pool))).astype(int)]
-        queries = np.stack([view.vectors[row] for view, row in picks])
-        hits = 0.0
-        for exact, fast in zip(*(self._nearest(snapshot, queries, k, way) for way in (True, False))):
-            hits += len(exact & fast) / max(1, len(exact))
-        return hits / len(queries)
+        run, queries = self._measured(k, sample)
+        return 1.0 if queries is None else recall_measure.measure(run, queries)
 
-    def _nearest(
-        self, snapshot: Snapshot, queries: Floats, k: int, exact: bool
-    ) -> list[set[tuple[int, int]]]:
-        request = QueryRequest(vectors=queries, k=k, exact=exact)
-        found = executor.run(self._search(request), queries, snapshot, self._source)
-        part = [0] * len(found.rows) if found.part is None else found.part.tolist()
-        hits = list(zip(part, found.rows.tolist()))
-        ends = np.cumsum(found.counts or [len(hits)]).tolist()
-        return [set(hits[start:end]) for start, end in zip([0, *ends], ends)]
+    def recall_by_ef(self, k: int, sample: int, efs: Sequence[int]) -> list[EfRecall]:
+        """Measure the same for each of several `ef_search`, with the times of one search."""
+        run, queries = self._measured(k, sample)
+        if queries is None:
+            return [EfRecall(ef, 1.0, 0.0, 0.0) for ef in efs]
+        return recall_measure.measure_by_ef(run, queries, efs)
+
+    def _measured(self, k: int, sample: int) -> tuple[recall_measure.Run, Floats | None]:
+        """Return a function that searches the present snapshot, and vectors to search it with."""
+        snapshot = self.store.snapshot()
+        for view in snapshot.views:
+            self.graphs.load_now(view, self.settings)
+
+        def run(queries: Floats, *, exact: bool = False, ef: int | None = None) -> executor.Found:
+            one = self._search(QueryRequest(vectors=queries, k=k, exact=exact))
+            return executor.run(one if ef is None else one._replace(ef=ef), queries, snapshot, self._source)
+
+        return run, recall_measure.queries_of(snapshot, sample)
 
     # ------------------------------------------------------------------ metrics
 
@@ -556,10 +553,6 @@ class Collection:
         self.graphs.release()
         self.indexes.release()
         self.store.close()
-
-
-def _spread(rows: Any, sample: int) -> Any:
-    return rows[:: max(1, len(rows) // max(1, sample))]
 
 
 def _sizes(folder: Folder, prefix: str = "") -> dict[str, int]:

@@ -290,6 +290,26 @@ class CollectionSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class EfRecall:
+    """What searches with one `ef_search` find.
+
+    recall    the mean share of the exact nearest records
+    ms        the median time of a search for one vector, in milliseconds
+    exact_ms  that of an exact search
+    """
+
+    __module__ = "chroma"
+
+    ef_search: int
+    recall: float
+    ms: float
+    exact_ms: float
+
+    __repr__ = report_repr
+    _repr_html_ = report_html
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionStats:
     """Sizes of one collection; `chroma info` prints them."""
 

@@ -74,6 +74,17 @@ def test_recall_arguments_are_checked(collection: Any) -> None:
         collection.recall(sample=-1)
 
 
+def test_recall_by_ef_search(collection: Any) -> None:
+    fill(collection, 20)
+    first, second = collection.recall(k=3, ef_search=[5, 50])
+    assert (first.ef_search, second.ef_search) == (5, 50) and first.recall == second.recall == 1.0
+    assert min(first.ms, first.exact_ms, second.ms) > 0 and "EfRecall(ef_search=5" in repr(first)
+    with refused("ef_search"):
+        collection.recall(ef_search=[])
+    with refused("ef_search"):
+        collection.recall(ef_search=[0])
+
+
 def check_recall(collection: Any) -> None:
     recall = collection.recall(k=10, sample=50)
     assert isinstance(recall, float)

@@ -20,6 +20,8 @@ MOST_PAIRS = 100_000
 MOST_ROWS = 10_000
 FORMATS = ("arrow", "csv", "jsonl", "parquet")
 METHODS = ("pca", "umap")
+DOCUMENT = "#document"  # among the keys of facets
+_BINS = 20
 _POINTS, _PAIRS, _DISTANCE, _ROWS = 50_000, 1000, 0.05, 1000
 
 
@@ -78,15 +80,31 @@ def pairs_request(body: Mapping[str, Any]) -> PairsRequest:
     )
 
 
-def facets(body: Mapping[str, Any]) -> FacetRequest | None:
-    """Read {"keys"?, "ids"?, "where"?, "where_document"?, "limit"?, "bins"?, "integers"?}. None
-    without keys: all keys, with nothing counted."""
+@dataclass(frozen=True, slots=True)
+class FacetsRequest:
+    """Facets of metadata keys, and of the documents.
+
+    keys       None: all keys, with nothing counted, without the documents
+    documents  the bins of the lengths of documents; None: nothing about documents
+    """
+
+    selection: Selection
+    keys: FacetRequest | None
+    documents: int | None
+
+
+def facets(body: Mapping[str, Any]) -> FacetsRequest:
+    """Read {"keys"?, "ids"?, "where"?, "where_document"?, "limit"?, "bins"?, "integers"?}."""
     integers_as_text(body)
-    parts = _bins(body)
-    if body.get("keys") is None:
-        facets_from_json({**body, "keys": ["any"]})  # checks the other fields
-        return None
-    return facets_from_json(body)._replace(bins=parts)
+    parts, keys = _bins(body), body.get("keys")
+    names, documents = ["any"] if keys is None else keys, False
+    if type(keys) is list and DOCUMENT in keys:
+        names, documents = [key for key in keys if key != DOCUMENT], True
+    counts = keys is not None and not (documents and not names)
+    request = facets_from_json({**body, "keys": names if counts else ["any"]})._replace(bins=parts)
+    return FacetsRequest(
+        request.selection, request if counts else None, (parts or _BINS) if documents else None
+    )
 
 
 def _bins(body: Mapping[str, Any]) -> int | None:

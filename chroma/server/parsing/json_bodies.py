@@ -24,7 +24,7 @@ from ...storage.interface.sparse_vector import SPARSE_VECTOR_TYPE_VALUE, TYPE_KE
 from ...storage.interface.values import Floats, Mode, Records
 from ...validation.metadata import check_collection_metadata, check_new_metadata
 from ...validation.names import check_count, check_name, check_tenant_name
-from ...validation.read_arguments import check_read_level
+from ...validation.read_arguments import check_efs, check_read_level
 from ...validation.sequences import check_ids
 from ...validation.write_batch import Batch, read_batch, scatter
 from ...wire import arrow_codec
@@ -290,12 +290,15 @@ def known_ids(body: JSON) -> list[str]:
         return ids_from_json(body) or []
 
 
-def sample(body: JSON) -> tuple[int, int]:
-    """k and sample in {"k"?, "sample"?} of this package's route recall."""
+def sample(body: JSON) -> tuple[int, int, list[int] | None]:
+    """k, sample and ef_search in {"k"?, "sample"?, "ef_search"?} of this package's route recall."""
     k, size = count(body, "k", 2**31 - 1), count(body, "sample", 2**31 - 1)
     if k == 0 or size == 0:
         raise InvalidArgumentError("Expected k and sample to be positive, got 0")
-    return 10 if k is None else k, 200 if size is None else size
+    efs = typed(body, "ef_search", list, "a list of integers")
+    with shaped():
+        checked = None if efs is None else check_efs(efs)
+    return 10 if k is None else k, 200 if size is None else size, checked
 
 
 def cut(body: JSON, request: QueryRequest) -> Cut | None:

@@ -12,6 +12,7 @@ from typing import Any
 from ...collection.configuration import MUTABLE, RANGES, SPACES
 from ...schema.index_configs import SpannIndexConfig
 from ...storage.interface import schema as of_collections
+from ...validation.read_arguments import LARGEST_EF, MOST_EFS
 from ...wire.content_negotiation import MEDIA_TYPE
 from . import exploration_bodies
 
@@ -44,6 +45,7 @@ NUMBER: Schema = {"type": "number"}
 COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 SMALL_COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
 FLAG: Schema = {"type": "boolean"}
+_SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 FLOAT32: Schema = {"type": "number", "minimum": -3.4028234e38, "maximum": 3.4028234e38}
 VECTOR = _list(FLOAT32, minItems=1)
 BASE64: Schema = {
@@ -395,7 +397,10 @@ BODIES: dict[str, Schema] = {
     "own_count": _object(**_FILTERS),
     "own_known_ids": _object("ids", ids=_list(GIVEN_ID)),
     "own_facets": _object(
-        keys=_or_null(_list(METADATA_KEY, minItems=1) | {"description": "null: all, types only"}),
+        keys=_or_null(
+            _list({"anyOf": [METADATA_KEY, {"const": exploration_bodies.DOCUMENT}]}, minItems=1)
+            | {"description": "null: all, types only. #document: the lengths of documents"}
+        ),
         bins=_or_null({"type": "integer", "minimum": 1, "maximum": 1000}),
         integers=INTEGERS,
         ids=_LOOKED_UP,
@@ -431,7 +436,11 @@ BODIES: dict[str, Schema] = {
         verify=_or_null(FLAG),
     ),
     "own_recall": _object(
-        k=_or_null(SMALL_COUNT | {"minimum": 1}), sample=_or_null(SMALL_COUNT | {"minimum": 1})
+        k=_or_null(SMALL_COUNT | {"minimum": 1}),
+        sample=_or_null(SMALL_COUNT | {"minimum": 1}),
+        ef_search=_or_null(
+            _list({"type": "integer", "minimum": 1, "maximum": LARGEST_EF}, minItems=1, maxItems=MOST_EFS)
+        ),
     ),
 }
 
@@ -529,6 +538,19 @@ ANSWERS: dict[str, Schema] = {
     "own_known_ids": _list(ID),
     "own_facets": {
         "type": "object",
+        "properties": {
+            exploration_bodies.DOCUMENT: _object(
+                "filled lengths minimum maximum cut",
+                filled=COUNT,
+                lengths=_object("edges counts", edges=_list(NUMBER), counts=_list(COUNT)),
+                minimum=_or_null(COUNT),
+                maximum=_or_null(COUNT),
+                cut=_or_null(
+                    {"description": "The share of documents that the built-in model does not read whole"}
+                    | _object("share limit sampled", share=_SHARE, limit=COUNT, sampled=COUNT)
+                ),
+            )
+        },
         "additionalProperties": _object(
             values=_list(_object("value count", value=SCALAR, count=COUNT)),
             distinct=COUNT,
@@ -598,7 +620,24 @@ ANSWERS: dict[str, Schema] = {
         background=_list({"type": "object"}),
         bytes=COUNT,
     ),
-    "own_recall": {"type": "number", "minimum": 0, "maximum": 1},
+    "own_recall": {
+        "anyOf": [
+            _SHARE,
+            {"description": "With ef_search: medians of one search in milliseconds"}
+            | _object(
+                "recalls",
+                recalls=_list(
+                    _object(
+                        "ef_search recall ms exact_ms",
+                        ef_search=COUNT,
+                        recall=_SHARE,
+                        ms=NUMBER,
+                        exact_ms=NUMBER,
+                    )
+                ),
+            ),
+        ]
+    },
     "own_ticket": _object("token", token=TEXT),
     "own_backup": _object(
         "name files copied reused pruned seconds",

@@ -67,6 +67,25 @@ def test_files_are_sent_compressed_and_once(serve: Callable[..., Api], files: Pa
     assert api.get(path, headers={"if-none-match": etag}).text == "export const b = 2;\n"
 
 
+def test_files_below_a_version_are_kept_for_ever(serve: Callable[..., Api], files: Path) -> None:
+    (files / "index.html").write_text('<script type="module" src="static/pages/data.js"></script>')
+    api, first = serve(), static.version()
+    page = api.get("/console/")
+    assert f'src="static/{first}/pages/data.js"' in page.text and page.headers["cache-control"] == "no-cache"
+    script = api.get(f"/console/static/{first}/pages/data.js")
+    assert (script.text, script.headers["cache-control"]) == (SCRIPT, "public, max-age=31536000, immutable")
+    assert "default-src 'none'" in script.headers["content-security-policy"]
+    assert api.get("/console/static/pages/data.js").headers["cache-control"] == "no-cache"
+    for name in ("none.js", "key.pem", "../outside.js", "", first):
+        assert api.get(f"/console/static/{first}/{name}").status_code == 404
+    (files / "pages/data.js").write_text("export const b = 2;\n")
+    changed = api.get("/console/")
+    assert static.version() != first and static.version() in changed.text
+    assert changed.headers["etag"] != page.headers["etag"]
+    old = api.get(f"/console/static/{first}/pages/data.js")
+    assert (old.text, old.headers["cache-control"]) == ("export const b = 2;\n", "no-cache")
+
+
 @pytest.mark.parametrize(
     "name",
     ["none.js", "key.pem", ".hidden.js", "../outside.js", "%2e%2e/outside.js", "pages/../../outside.js",

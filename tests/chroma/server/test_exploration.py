@@ -115,6 +115,49 @@ def test_facets_with_histograms(api: Api, cloud: str) -> None:
     refused(api.post(path, {"keys": ["n"], "bins": 0}), 422, "ChromaError")
 
 
+def test_facets_of_documents(api: Api, cloud: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"{cloud}/chroma-arrow/facets"
+    found = api.post(path, {"keys": ["#document", "n"], "bins": 4}).json()
+    assert set(found) == {"n", "#document"} and found["n"]["filled"] == 39
+    lengths = found["#document"]
+    assert (lengths["filled"], lengths["minimum"], lengths["maximum"], lengths["cut"]) == (40, 6, 19, None)
+    assert lengths["lengths"] == {"edges": [6, 9.25, 12.5, 15.75, 19], "counts": [39, 0, 0, 1]}
+    one = api.post(path, {"keys": ["#document"], "where": {"n": 3}}).json()["#document"]
+    assert (one["filled"], one["lengths"]) == (1, {"edges": [19, 19], "counts": [1]})
+    none = api.post(path, {"keys": ["#document"], "where": {"n": 99}}).json()["#document"]
+    assert (none["filled"], none["minimum"], none["lengths"]) == (0, None, {"edges": [], "counts": []})
+    for key in ("#documents", "#id", ""):
+        refused(api.post(path, {"keys": [key]}), 400, "InvalidArgumentError")
+
+
+def test_the_share_of_cut_documents(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    function = {"type": "known", "name": "default", "config": {}}
+    path = api.collection("texts", configuration={"embedding_function": function})
+    texts: list[Any] = ["word " * 300, "word " * 200, "a", None, "unbelievably " * 200, "b", "c", "d"]
+    body = {"ids": list("abcdefgh"), "embeddings": [[1.0]] * 8, "documents": texts}
+    assert api.post(f"{path}/add", body).status_code == 201
+    ask = {"keys": ["#document"]}
+    cut = api.post(f"{path}/chroma-arrow/facets", ask).json()["#document"]["cut"]
+    assert cut == {"share": pytest.approx(2 / 7), "limit": 256, "sampled": 7}
+    monkeypatch.setattr("chroma.server.document_lengths._SAMPLE", 2)
+    cut = api.post(f"{path}/chroma-arrow/facets", ask).json()["#document"]["cut"]
+    assert cut == {"share": 0.5, "limit": 256, "sampled": 2}
+
+
+def test_recall_by_ef(api: Api, cloud: str) -> None:
+    path = f"{cloud}/chroma-arrow/recall"
+    assert api.post(path, {"k": 3}).json() == 1.0
+    found = api.post(path, {"k": 3, "ef_search": [4, 64]}).json()["recalls"]
+    assert [(each["ef_search"], each["recall"]) for each in found] == [(4, 1.0), (64, 1.0)]
+    assert all(0 < each["ms"] < 1000 and 0 < each["exact_ms"] < 1000 for each in found)
+    empty = f"{api.collection('empty')}/chroma-arrow/recall"
+    assert api.post(empty, {"ef_search": [9]}).json()["recalls"][0]["recall"] == 1.0
+    for efs in ([], [0], list(range(1, 30)), [10**6]):
+        refused(api.post(path, {"ef_search": efs}), 400, "InvalidArgumentError")
+    for efs in (8, ["8"], [1.5], [True]):
+        refused(api.post(path, {"ef_search": efs}), 422, "ChromaError")
+
+
 def test_histograms_of_extremes(api: Api) -> None:
     path = api.collection("extremes")
     values = [-1.7e308, 1.7e308, 0.0, 2**63 - 1, -(2**63)]
