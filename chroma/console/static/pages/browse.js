@@ -7,7 +7,7 @@ const EXACTLY = EXACT ? {} : { integers: "text" };
 
 // ---------------------------------------------------------------- Overview
 
-const COLUMNS = ["name", "rows", "dimension", "space", "function", "indexed", "bytes"];
+const COLUMNS = ["name", "rows", "dimension", "space", "function", "indexed", "scanned", "bytes"], NUMBERS = new Set(["rows", "dimension", "scanned", "bytes"]);
 
 export function overview({ at }) {
   const { params } = at;
@@ -22,7 +22,7 @@ export function overview({ at }) {
   const found = useMemo(() => {
     const part = filter.toLowerCase();
     const rows = all.filter((each) => each.name.toLowerCase().includes(part));
-    const of = (each) => (sort === "indexed" ? share(each) : each[sort]);
+    const of = (each) => (sort === "indexed" ? share(each) : sort === "scanned" ? scanned(each) : own(each, sort));
     return rows.sort((a, b) => (down ? -1 : 1) * (typeof of(a) === "string" || typeof of(b) === "string"
       ? String(of(a) ?? "").localeCompare(String(of(b) ?? "")) : Number(of(a) ?? -1) - Number(of(b) ?? -1)));
   }, [tree.data, filter, sort, down, at]);
@@ -41,20 +41,22 @@ export function overview({ at }) {
     ${!here && html`<p class="problem">${T.noDatabase(at.tenant, at.database)}</p>`}
     ${here && all.length === 0 && html`<div class="empty"><p>${T.noCollections}</p><pre>${opening("things", at).replace("get_collection", "get_or_create_collection")}collection.add(ids=["a"], documents=["The first document."])</pre></div>`}
     ${found.length > 0 && html`<div class="scroll" tabindex="0" role="region" aria-label=${T.pages_.overview}><table><thead><tr>
-      ${COLUMNS.map((column) => html`<th scope="col" aria-sort=${sort === column ? (down ? "descending" : "ascending") : "none"} class=${["rows", "dimension", "bytes"].includes(column) ? "number" : ""}>
+      ${COLUMNS.map((column) => html`<th scope="col" aria-sort=${sort === column ? (down ? "descending" : "ascending") : "none"} class=${NUMBERS.has(column) ? "number" : ""}>
         <button type="button" class="plain" onClick=${() => turn({ sort: sort === column && !down ? `-${column}` : column, page: null })}>${T.columns[column]}${sort === column ? (down ? " ↓" : " ↑") : ""}</button></th>`)}
       ${mayWrite() && html`<th scope="col">${T.actions}</th>`}</tr></thead>
       <tbody>${found.slice((page - 1) * rows, page * rows).map((each) => html`<tr key=${each.id} data-row tabindex="-1">
         <th scope="row"><a href=${href({ collection: each.name, page: "data", params: {} })}>${each.name}</a></th>
         <td class="number">${count(each.rows)}</td><td class="number">${each.dimension ?? "–"}</td><td>${each.space ?? "–"}</td><td>${functionName(each.function)}</td>
         <td>${each.rows ? html`<${Bar} share=${share(each)} label=${T.indexed(Math.round(share(each) * 100))} /> ${Math.floor(share(each) * 100)} %` : "–"}</td>
-        <td class="number">${size(each.bytes)}</td>
+        <td class="number">${count(scanned(each))}</td><td class="number">${size(each.bytes)}</td>
         ${mayWrite() && html`<td><div class="actions">${["rename", "fork", "compact", "delete"].map((what) => html`<button type="button" class="small" aria-label=${`${T.does[what]}: ${each.name}`} onClick=${() => ask([what, each])}>${T.does[what]}</button>`)}</div></td>`}
       </tr>`)}</tbody></table></div>
       ${found.length > rows && html`<${Pager} total=${found.length} page=${page} rows=${rows} sizes=${[25, 50, 100]} onPage=${(value) => turn({ page: value })} onRows=${(value) => turn({ rows: value, page: null })} />`}`}`}
     ${asked && html`<${Change} key=${asked.join()} what=${asked[0]} collection=${asked[1]} onClose=${() => ask(null)} onDone=${done} />`}`;
 }
 const share = (each) => (each.rows ? Math.min(1, Number(each.indexed ?? 0) / Number(each.rows)) : 0);
+/** The records that searches compare one by one, as no index has them yet. */
+const scanned = (each) => (each.rows == null || each.indexed == null ? null : Math.max(0, Number(each.rows) - Number(each.indexed)));
 const functionName = (value) => (value === null || value === undefined ? "–" : typeof value === "string" ? value : value.name ?? value.type ?? "–");
 
 /** Create, rename, fork, compact or delete a collection. */
@@ -82,10 +84,18 @@ function Change({ what, collection, onClose, onDone }) {
 const pack = (keys) => keys.map(encodeURIComponent).join(",");
 const unpack = (text) => text.split(",").filter(Boolean).map(decodeURIComponent);
 
+/** The six keys that most of the records have, in the order of the names. @param {any[]} metadatas @param {string[]} keys */
+function mostFilled(metadatas, keys) {
+  const times = new Map(keys.map((key) => [key, 0]));
+  for (const each of metadatas) for (const key of Object.keys(each ?? {})) times.set(key, (times.get(key) ?? 0) + 1);
+  return [...times].sort((a, b) => b[1] - a[1]).slice(0, 6).map(([key]) => key);
+}
+
 export function data({ info, at, reloadInfo }) {
   const { params } = at;
   const keys = useMemo(() => keysOf(info), [info]);
-  const columns = useMemo(() => (params.cols !== undefined ? unpack(params.cols) : keys.slice(0, 6).map((each) => each.key)), [params.cols, keys]);
+  const [filled, setFilled] = useState(null);
+  const columns = useMemo(() => (params.cols !== undefined ? unpack(params.cols) : filled ?? []), [params.cols, filled]);
   const rows = PAGE_SIZES.includes(Number(params.rows)) ? Number(params.rows) : 50, page = wholeOf(params.page, 1);
   const path = collectionPath(info.id, at);
   const [marked, mark] = useState(new Set());
@@ -95,6 +105,7 @@ export function data({ info, at, reloadInfo }) {
   const total = useLoad((signal) => countOf(path, body(), signal), [params.where, params.text, params.how, params.ids]);
   const found = useLoad((signal) => call("POST", `${path}/get`, { ...body(), limit: rows, offset: (page - 1) * rows, ...EXACTLY, order_by: params.sort || undefined, include: ["documents", "metadatas", "uris"] }, { signal }),
     [params.where, params.text, params.how, params.sort, params.ids, rows, page]);
+  useEffect(() => { if (found.data && !filled) setFilled(mostFilled(found.data.metadatas ?? [], keys.map((each) => each.key))); }, [found.data]);
   useEffect(() => { if (total.data !== undefined) announce(T.matches(count(total.data))); }, [total.data]);
   useEffect(() => { const last = Math.max(1, Math.ceil(total.data / rows)); if (!total.busy && page > last) turn({ page: last > 1 ? last : null }, true); }, [total.data, total.busy, page, rows]);
   useEffect(() => { mark(new Set()); ask(""); }, [params.where, params.text, params.how, params.ids]);

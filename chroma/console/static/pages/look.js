@@ -55,13 +55,16 @@ function different(text, other) {
 
 // ---------------------------------------------------------------- Quality
 
+const EFFORTS = [16, 32, 64, 128, 256];
+
 export function quality({ info, reloadInfo }) {
   const path = collectionPath(info.id);
   const stats = useLoad((signal) => call("GET", `${path}/chroma-arrow/stats`, undefined, { signal }), []);
   const status = useLoad((signal) => call("GET", `${path}/indexing_status`, undefined, { signal }), []);
   const [k, setK] = useState(10), [sample, setSample] = useState(200), [recall, setRecall] = useState(null);
   const [ef, setEf] = useState(String(info.configuration_json?.hnsw?.ef_search ?? 100));
-  const measure = useAction(), compact = useAction(true), tune = useAction(true);
+  const measure = useAction(), curve = useAction(), [recalls, setRecalls] = useState(null);
+  const compact = useAction(true), tune = useAction(true);
   const again = () => { stats.reload(); status.reload(); reloadInfo(); };
   const run = async (event) => {
     event.preventDefault();
@@ -69,7 +72,16 @@ export function quality({ info, reloadInfo }) {
     const found = await measure.run((signal) => call("POST", `${path}/chroma-arrow/recall`, { k: Number(k), sample: Number(sample) }, { signal }));
     if (found !== undefined) { const value = Number(found); setRecall({ value, took: performance.now() - before, k, sample }); announce(T.recallIs(short(value), k, sample)); }
   };
+  const compare = async () => {
+    const found = await curve.run((signal) => call("POST", `${path}/chroma-arrow/recall`, { k: Number(k), sample: Number(sample), ef_search: EFFORTS }, { signal }));
+    if (found) { setRecalls(found.recalls); announce(T.done); }
+  };
   const s = stats.data, now = status.data;
+  useEffect(() => { // while records wait for the index, the share moves
+    if (!now?.num_unindexed_ops && !compact.busy) return undefined;
+    const timer = setInterval(() => { if (document.visibilityState === "visible") status.reload(); }, 2000);
+    return () => clearInterval(timer);
+  }, [now?.num_unindexed_ops > 0, compact.busy]);
   return html`<div class="head"><h1>${T.pages_.quality}</h1><button type="button" onClick=${again}>${T.reload}</button></div>
     <div class="cards"><section><h2>${T.indexing}</h2><${Problem} error=${status.error} what=${T.indexing} />
       ${now && html`<${Bar} share=${Number(now.op_indexing_progress)} label=${T.indexed(Math.floor(Number(now.op_indexing_progress) * 100))} /><p>${T.indexedOf(count(now.num_indexed_ops), count(now.total_ops))}</p>
@@ -80,6 +92,9 @@ export function quality({ info, reloadInfo }) {
       <label class="inline">${T.sample}<input type="number" min="1" max="10000" value=${sample} onInput=${(event) => setSample(event.target.value)} /></label><button class="primary" disabled=${measure.busy}>${T.measure}</button></div></form>
       <${Busy} busy=${measure.busy} onCancel=${measure.cancel} /><${Problem} error=${measure.error} />
       ${recall && html`<p class="big">${short(recall.value)}</p><p>${T.recallIs(short(recall.value), recall.k, recall.sample)} · ${short(recall.took, 3)} ms</p>`}
+      <div class="row"><button type="button" disabled=${curve.busy} onClick=${compare}>${T.byEffort}</button><${Busy} busy=${curve.busy} onCancel=${curve.cancel} /></div><${Problem} error=${curve.error} what=${T.byEffort} />
+      ${recalls && html`<table class="values"><caption>${T.byEffort}</caption><thead><tr><th scope="col" class="number">ef_search</th><th scope="col">${T.recall}</th><th scope="col" class="number">${T.recall}</th><th scope="col" class="number">${T.byIndexMs}</th><th scope="col" class="number">${T.exactMs}</th></tr></thead>
+        <tbody>${recalls.map((each) => html`<tr><th scope="row" class="number">${each.ef_search}</th><td><${Bar} share=${Number(each.recall)} /></td><td class="number">${short(each.recall)}</td><td class="number">${short(each.ms, 3)} ms</td><td class="number">${short(each.exact_ms, 3)} ms</td></tr>`)}</tbody></table>`}
       ${mayWrite() && html`<form class="row" onSubmit=${async (event) => { event.preventDefault(); if (await tune.run(() => call("PUT", path, { new_configuration: { hnsw: { ef_search: Number(ef) } } }).then(() => true))) { tell(T.saved); again(); } }}>
         <label class="inline">ef_search<input type="number" min="1" value=${ef} onInput=${(event) => setEf(event.target.value)} /></label><button disabled=${tune.busy}>${T.save}</button></form><${Problem} error=${tune.error} />`}</section>
     <section><h2>${T.sizes}</h2><${Problem} error=${stats.error} what=${T.sizes} />${s && html`<dl class="meta">
@@ -125,9 +140,21 @@ export function sql({ at }) {
     ${answer && html`<p>${T.rows(count(answer.rows.length))}${answer.truncated ? ` ${T.truncated}` : ""} · ${short(answer.took, 3)} ms</p><${Chart} answer=${answer} />
       <div class="scroll" tabindex="0" role="region" aria-label=${T.answer}><table><thead><tr>${answer.columns.map((each) => html`<th scope="col">${each.name} <small>${each.type}</small></th>`)}</tr></thead>
       <tbody>${answer.rows.slice(0, 1000).map((row) => html`<tr>${row.map((value) => html`<td class=${typeof value === "number" || typeof value === "bigint" ? "number" : ""}>${value === null ? html`<span class="none">NULL</span>` : clipped(value, 200)}</td>`)}</tr>`)}</tbody></table></div>`}</div>
-    <aside><h2>${T.tables}</h2><${Problem} error=${tables.error} /><ul class="tables">${tables.data?.map((each) => html`<li key=${each.id}><button type="button" class="plain" onClick=${() => setText(`SELECT * FROM ${quote(each.name)} LIMIT 20`)}>${clipped(each.name, 50)}</button>
-      <details><summary>${T.columnsOf(clipped(each.name, 30))}</summary><ul>${[...["id", "document", "uri", "embedding"].map((key) => ({ key, types: [] })), ...keysOf(each)].slice(0, 300).map((column) => html`<li><code>${clipped(quote(column.key), 50)}</code> <small>${column.types.map((type) => T.types[type]).join(", ")}</small></li>`)}</ul></details></li>`)}</ul><p><small>${T.sqlSays}</small></p></aside></div>`;
+    <aside><h2>${T.tables}</h2><${Problem} error=${tables.error} /><ul class="tables">${tables.data?.map((each) => html`<${Table} key=${each.id} info=${each} quote=${quote} onPick=${() => setText(`SELECT * FROM ${quote(each.name)} LIMIT 20`)} />`)}</ul><p><small>${T.sqlSays}</small></p></aside></div>`;
 }
+/** A table at the side. Its columns are asked for when they are opened. */
+function Table({ info, quote, onPick }) {
+  const [open, set] = useState(false);
+  return html`<li><button type="button" class="plain" onClick=${onPick}>${clipped(info.name, 50)}</button>
+    <details onToggle=${(event) => set(event.target.open)}><summary>${T.columnsOf(clipped(info.name, 30))}</summary>${open && html`<${ColumnsOf} info=${info} quote=${quote} />`}</details></li>`;
+}
+function ColumnsOf({ info, quote }) {
+  const found = useLoad((signal) => call("GET", `${scopePath()}/collections/${encodeURIComponent(info.name)}`, undefined, { signal }), []);
+  const columns = found.data ? [...["id", "document", "uri", "embedding"].map((key) => ({ key, types: [] })), ...keysOf(found.data)] : [];
+  return html`<${Problem} error=${found.error} /><${Busy} busy=${found.busy} /><ul>${columns.slice(0, 300).map((each) => html`<li><code>${clipped(quote(each.key), 50)}</code> <small>${each.types.map((type) => T.types[type]).join(", ")}</small></li>`)}</ul>
+    ${columns.length > 300 && html`<p>${T.more(count(columns.length - 300))}</p>`}`;
+}
+
 /** Bars of a numeric column against another column. */
 function Chart({ answer }) {
   const numeric = answer.columns.map((_, index) => answer.rows.some((row) => row[index] !== null) && answer.rows.every((row) => row[index] === null || ["number", "bigint"].includes(typeof row[index]) || typeof row[index]?.valueOf() === "number"));

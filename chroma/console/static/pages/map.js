@@ -222,7 +222,7 @@ function Plot({ info, it, colourBy }) {
     setProblem(null);
     const path = collectionPath(info.id);
     try {
-      const got = await call("POST", `${path}/query`, { query_ids: [it.ids[index]], n_results: 11, include: [] }, { signal: stop.signal });
+      const got = await call("POST", `${path}/query`, { query_ids: [it.ids[index]], n_results: 10, include: [] }, { signal: stop.signal });
       setNear(got.ids[0].filter((id) => id !== it.ids[index] && where.has(id)).map((id) => where.get(id)));
     } catch (error) { if (!stop.signal.aborted) setProblem(error); }
   };

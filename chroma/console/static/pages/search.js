@@ -44,11 +44,11 @@ async function ask(info, params, side, signal) {
   const path = collectionPath(info.id);
   const first = (wholeOf(params.page, 1) - 1) * n;
   /** @type {Record<string, any>} */
-  const body = { ...await targetOf(params, mode, path, signal), ...filter, n_results: n + (params.like ? 1 : 0), include: ["documents", "metadatas", "distances"], explain: true, ...(EXACT ? {} : { integers: "text" }) };
+  const body = { ...await targetOf(params, mode, path, signal), ...filter, n_results: n, include: ["documents", "metadatas", "distances"], explain: true, ...(EXACT ? {} : { integers: "text" }) };
   if (exact) body.exact = true;
   if (candidates) body.candidates = candidates;
   if (params.max) body.max_distance = Number(params.max);
-  if (first) body.offset = first + (params.like ? 1 : 0); // the record itself is the nearest, and is not shown
+  if (first) body.offset = first;
   if (mode !== "dense") { body.mode = mode; body.query_texts = [params.q]; }
   const before = performance.now();
   const found = await call("POST", `${path}/query`, body, { signal });
@@ -56,7 +56,7 @@ async function ask(info, params, side, signal) {
   const hits = found.ids[0].map((id, index) => ({ id, distance: found.distances?.[0]?.[index], lexical: found.lexical_scores?.[0]?.[index], document: found.documents?.[0]?.[index], metadata: found.metadatas?.[0]?.[index] ?? {} }));
   const parts = found.explain?.parts ?? [];
   const way = exact || mode === "lexical" || parts.length === 0 ? "" : parts.every((each) => each.indexed) ? T.byIndex : parts.some((each) => each.indexed) ? T.byBoth : T.byScan;
-  return { hits: hits.filter((hit) => hit.id !== params.like).slice(0, n), full: hits.length >= n, first, took, body, way, query: queryOf(params), kind: kindOf(params) };
+  return { hits, full: hits.length >= n, first, took, body, way, query: queryOf(params), kind: kindOf(params) };
 }
 
 /** Verdicts of this tab by collection, query and id. They outlive the page, and end with the sign-out. */
@@ -86,7 +86,7 @@ export function search({ info, at }) {
   const { exact, mode, n, candidates } = settingsOrNone(params);
   const python_ = () => {
     const filter = Object.entries(filterOf(params)).map(([key, value]) => `, ${key}=${python(value)}`).join("");
-    const what = params.q ? `query_texts=[${python(params.q)}]` : params.vector ? `query_embeddings=[${python(parse(params.vector))}]` : `query_embeddings=collection.get(ids=[${python(params.like)}], include=["embeddings"])["embeddings"]`;
+    const what = params.q ? `query_texts=[${python(params.q)}]` : params.vector ? `query_embeddings=[${python(parse(params.vector))}]` : `query_ids=[${python(params.like)}]`;
     const more = [mode !== "dense" && `mode=${python(mode)}`, exact && "exact=True", params.max && `max_distance=${Number(params.max)}`, candidates && `candidates=${candidates}`].filter(Boolean).map((each) => `, ${each}`).join("");
     return `${opening(info.name)}found = collection.query(${what}, n_results=${n}${filter}${more})`;
   };
