@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ._sync.collection import Collection
     from .compat.install import install_as_chromadb
     from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+    from .console.console_link import ConsoleLink
     from .embedding import EmbeddingFunction, SparseEmbeddingFunction
     from .embedding.chunking import Chunk, split
     from .evaluation.evaluate import Evaluation, evaluate
@@ -113,6 +114,7 @@ __all__ = [
     "CollectionMetadata",
     "CollectionSnapshot",
     "CollectionStats",
+    "ConsoleLink",
     "CopyReport",
     "CrossEncoderReranker",
     "Description",
@@ -223,6 +225,7 @@ _HOMES: dict[str, tuple[str, str]] = {
         name: ("storage.interface.explanation", name)
         for name in ("Explanation", "PartExplanation", "PlanRun")
     },
+    "ConsoleLink": ("console.console_link", "ConsoleLink"),
     "CrossEncoderReranker": ("reranking.cross_encoder", "CrossEncoderReranker"),
     **{name: ("evaluation.evaluate", name) for name in ("Evaluation", "evaluate")},
     **{name: ("maintenance.copy_collections", name) for name in ("CopyReport", "copy_collections")},

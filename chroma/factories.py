@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ._async.client import AsyncAdminClient as _AsyncAdminClient
     from ._async.client import AsyncClient as _AsyncClient
     from .backend.protocol import Backend
+    from .console.console_link import Consoles
     from .embedded.backend import LocalBackend
 
 _MEMORY = "ephemeral"
@@ -266,7 +267,14 @@ def _client(settings: Settings, locate: Callable[[Identity], Scope], private: bo
     if not isinstance(settings, Settings):
         raise InvalidTypeError(_not_settings(settings))
     backend = _open(settings, private)
-    return client_for(backend, settings, locate, lambda: _forget(backend))
+    return client_for(backend, settings, locate, lambda: _forget(backend), lambda: _consoles(backend))
+
+
+def _consoles(backend: Any) -> Consoles:
+    """What serves the database of an embedded backend to browsers."""
+    with full("The console of a folder", "browse a server"):
+        from .server.consoles import Consoles as LocalConsoles
+    return LocalConsoles(backend)
 
 
 def _not_settings(settings: Any) -> str:

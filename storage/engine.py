@@ -170,6 +170,10 @@ class Engine:
             _, idle = self._open.popitem(last=False)
             idle.close()
 
+    def open_ids(self) -> set[str]:
+        """Return the ids of the collections that are open."""
+        return set(self._open.copy())
+
     # ------------------------------------------------------------------ catalog
 
     def create_collection(self, tenant: str, database: str, new: NewCollection) -> CollectionInfo:

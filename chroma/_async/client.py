@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,9 +16,11 @@ from ..backend.async_protocol import AsyncBackend
 from ..collection import schemas
 from ..collection.configuration import CreateCollectionConfiguration, hnsw_for_create, warn_differing
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, System
+from ..console.console_link import ConsoleLink, Consoles, Page
 from ..embedding import EmbeddingFunction, resolve
-from ..errors import AuthorizationError
+from ..errors import AuthorizationError, UnsupportedError
 from ..http.connection_settings import location_of
+from ..internal.concurrency import async_call
 from ..internal.error_context import during
 from ..internal.open_handle import OpenHandle
 from ..internal.optional_dependencies import require_arrow
@@ -59,6 +62,7 @@ class _AsyncConnection(OpenHandle):
         self._settings = settings
         self._on_close = on_close
         self._closed = False
+        self._consoles: Consoles | None = None  # the servers of `browse`, once there are any
 
     def get_settings(self) -> Settings:
         """The settings that the client was created with.
@@ -84,6 +88,8 @@ class _AsyncConnection(OpenHandle):
         if self._closed:
             return
         self._closed = True
+        if self._consoles is not None:
+            await async_call(self._consoles.close)
         await self._backend.close()
         if self._on_close is not None:
             self._on_close()
@@ -112,9 +118,11 @@ class AsyncClient(_AsyncConnection):
         settings: Settings,
         scope: Scope,
         on_close: Callable[[], None] | None = None,
+        consoles: Callable[[], Consoles] | None = None,
     ) -> None:
         super().__init__(backend, settings, on_close)
         self._scope = scope
+        self._new_consoles = consoles
 
     async def _check_scope(self, scope: Scope) -> None:
         await self._backend.get_tenant(scope.tenant)
@@ -224,6 +232,33 @@ class AsyncClient(_AsyncConnection):
         client.get_user_identity().tenant
         """
         return await self._backend.identity()
+
+    async def browse(self, *, write: bool = False) -> ConsoleLink:
+        """The address of the console, which shows the collections in a browser.
+
+            client.browse()
+
+        write  True: the page may change the database. A server decides that by the credentials that are
+               entered in the page
+
+        Notebooks show the address as a link. A database in a folder or in memory is served by this process,
+        on a free port that only this machine reaches, until the client is closed. Such an address is good for
+        one use within ten minutes; each call makes another. With a server, it is the server's console. Raises
+        UnsupportedError if the server has none, and ReadOnlyError for write=True on a backup.
+        """
+        with during("browse"):
+            check_bool(write, "write")
+        return await self._browse(Page(scope=self._scope), write)
+
+    async def _browse(self, page: Page, write: bool) -> ConsoleLink:
+        server = await self._backend.console()
+        if server is not None:
+            return page.link(server)
+        if self._consoles is None:
+            if self._new_consoles is None:
+                raise UnsupportedError("this client cannot serve its database: open it with PersistentClient")
+            self._consoles = self._new_consoles()
+        return await async_call(partial(self._consoles.link, page, write=write))
 
     async def reset(self) -> bool:
         """Delete all data in all tenants. Only the default tenant and database remain.
@@ -463,8 +498,11 @@ async def async_client_for(
     settings: Settings,
     locate: Callable[[Identity], Scope],
     on_close: Callable[[], None] | None = None,
+    consoles: Callable[[], Consoles] | None = None,
 ) -> AsyncClient:
     """A client for the scope that `locate` chooses for the identity that the backend returns.
+
+    consoles  makes what serves a database of this process to browsers
 
     If the settings say so, the identity's only tenant and database replace those of the scope.
     Raises NotFoundError if the tenant or the database does not exist. Closes the backend if anything
@@ -482,7 +520,7 @@ async def async_client_for(
         if on_close is not None:
             on_close()
         raise
-    return AsyncClient(backend, settings, scope, on_close)
+    return AsyncClient(backend, settings, scope, on_close, consoles)
 
 
 class AsyncAdminClient(_AsyncConnection):

@@ -117,6 +117,15 @@ class AsyncHttpBackend:
     async def identity(self) -> Identity:
         return json_codec.identity_from_json(await self._get("/auth/identity"))
 
+    async def console(self) -> str | None:
+        self._server.require_own("browse")
+        told = await self._get("/pre-flight-checks")
+        if not told[json_codec.OWN_KEY].get("console"):
+            raise UnsupportedError(
+                f"the server at {self._transport.url} offers no console: start it without --no-console"
+            )
+        return self._transport.url.removesuffix("/api/v2")
+
     async def journals(self) -> str | None:
         return os.path.abspath(".chroma-loads")
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,9 +17,11 @@ from ..backend.protocol import Backend
 from ..collection import schemas
 from ..collection.configuration import CreateCollectionConfiguration, hnsw_for_create, warn_differing
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, System
+from ..console.console_link import ConsoleLink, Consoles, Page
 from ..embedding import EmbeddingFunction, resolve
-from ..errors import AuthorizationError
+from ..errors import AuthorizationError, UnsupportedError
 from ..http.connection_settings import location_of
+from ..internal.concurrency import call
 from ..internal.error_context import during
 from ..internal.open_handle import OpenHandle
 from ..internal.optional_dependencies import require_arrow
@@ -60,6 +63,7 @@ class _Connection(OpenHandle):
         self._settings = settings
         self._on_close = on_close
         self._closed = False
+        self._consoles: Consoles | None = None  # the servers of `browse`, once there are any
 
     def get_settings(self) -> Settings:
         """The settings that the client was created with.
@@ -85,6 +89,8 @@ class _Connection(OpenHandle):
         if self._closed:
             return
         self._closed = True
+        if self._consoles is not None:
+            call(self._consoles.close)
         self._backend.close()
         if self._on_close is not None:
             self._on_close()
@@ -113,9 +119,11 @@ class Client(_Connection):
         settings: Settings,
         scope: Scope,
         on_close: Callable[[], None] | None = None,
+        consoles: Callable[[], Consoles] | None = None,
     ) -> None:
         super().__init__(backend, settings, on_close)
         self._scope = scope
+        self._new_consoles = consoles
 
     def _check_scope(self, scope: Scope) -> None:
         self._backend.get_tenant(scope.tenant)
@@ -225,6 +233,33 @@ class Client(_Connection):
         client.get_user_identity().tenant
         """
         return self._backend.identity()
+
+    def browse(self, *, write: bool = False) -> ConsoleLink:
+        """The address of the console, which shows the collections in a browser.
+
+            client.browse()
+
+        write  True: the page may change the database. A server decides that by the credentials that are
+               entered in the page
+
+        Notebooks show the address as a link. A database in a folder or in memory is served by this process,
+        on a free port that only this machine reaches, until the client is closed. Such an address is good for
+        one use within ten minutes; each call makes another. With a server, it is the server's console. Raises
+        UnsupportedError if the server has none, and ReadOnlyError for write=True on a backup.
+        """
+        with during("browse"):
+            check_bool(write, "write")
+        return self._browse(Page(scope=self._scope), write)
+
+    def _browse(self, page: Page, write: bool) -> ConsoleLink:
+        server = self._backend.console()
+        if server is not None:
+            return page.link(server)
+        if self._consoles is None:
+            if self._new_consoles is None:
+                raise UnsupportedError("this client cannot serve its database: open it with PersistentClient")
+            self._consoles = self._new_consoles()
+        return call(partial(self._consoles.link, page, write=write))
 
     def reset(self) -> bool:
         """Delete all data in all tenants. Only the default tenant and database remain.
@@ -464,8 +499,11 @@ def client_for(
     settings: Settings,
     locate: Callable[[Identity], Scope],
     on_close: Callable[[], None] | None = None,
+    consoles: Callable[[], Consoles] | None = None,
 ) -> Client:
     """A client for the scope that `locate` chooses for the identity that the backend returns.
+
+    consoles  makes what serves a database of this process to browsers
 
     If the settings say so, the identity's only tenant and database replace those of the scope.
     Raises NotFoundError if the tenant or the database does not exist. Closes the backend if anything
@@ -483,7 +521,7 @@ def client_for(
         if on_close is not None:
             on_close()
         raise
-    return Client(backend, settings, scope, on_close)
+    return Client(backend, settings, scope, on_close, consoles)
 
 
 class AdminClient(_Connection):

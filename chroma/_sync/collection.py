@@ -15,12 +15,14 @@ from .. import tables
 from ..backend.protocol import Backend
 from ..collection.configuration import UpdateCollectionConfiguration, hnsw_for_update
 from ..collection.sparse_sources import embedded, for_query
+from ..console.console_link import ConsoleLink, Page
 from ..embedding import EmbeddingFunction, resolve
 from ..errors import ClosedError, InvalidArgumentError, NotFoundError, UnsupportedError
 from ..internal.concurrency import Container, bulk, call, call_any
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
 from ..internal.progress import indexing_bar
+from ..requests.scope import Scope
 from ..reranking import rerank as reranking
 from ..reranking.rerank import Reranked, Reranker, Reranking
 from ..results.build import (
@@ -797,6 +799,22 @@ class Collection(Snapshots, Container):
                 limit=None if limit is None else check_positive(limit, "limit"),
             )
         return facet_result(request.keys, self._backend.facets(self._ref, request))
+
+    def browse(self, where: Where | str | None = None, *, write: bool = False) -> ConsoleLink:
+        """The address of the console, which shows the records in a browser.
+
+            collection.browse(where={"year": 1950})
+
+        where  show only the records that match
+        write  as for `Client.browse`, which says more
+        """
+        with during("browse"):
+            check_bool(write, "write")
+            page = Page(scope=Scope(*self._ref[:2]), collection=self.name, where=given_filter(where))
+            if self._opened_by is None:
+                raise InvalidArgumentError("the collection was made without a client: call Client.browse")
+        link: ConsoleLink = self._opened_by._browse(page, write)
+        return link
 
     def plot(
         self,

@@ -118,6 +118,15 @@ class HttpBackend:
     def identity(self) -> Identity:
         return json_codec.identity_from_json(self._get("/auth/identity"))
 
+    def console(self) -> str | None:
+        self._server.require_own("browse")
+        told = self._get("/pre-flight-checks")
+        if not told[json_codec.OWN_KEY].get("console"):
+            raise UnsupportedError(
+                f"the server at {self._transport.url} offers no console: start it without --no-console"
+            )
+        return self._transport.url.removesuffix("/api/v2")
+
     def journals(self) -> str | None:
         return os.path.abspath(".chroma-loads")
 

@@ -51,6 +51,11 @@ class FoundRecords(Protocol):
         """The parts of the snapshot. Each has `live`, the number of its records."""
         ...
 
+    @property
+    def state(self) -> Any:
+        """A value that equals that of a later scan only if the collection has not changed meanwhile."""
+        ...
+
     def slots(self, keys: Sequence[str] | None = None) -> Sequence[tuple[str, Any]]:
         """The keys and types of the metadata. If `keys` is given: only these keys, with every type that they
         have in the snapshot."""
@@ -114,12 +119,21 @@ class EmbeddedBackend(Backend, Protocol):
     """A backend whose engine is in this process."""
 
     @property
+    def folder(self) -> str | None:
+        """The folder of the database, or None for one in memory."""
+        ...
+
+    @property
     def read_only(self) -> bool:
         """Whether nothing can be written, as in a backup."""
         ...
 
     def metrics(self) -> EngineMetrics:
         """The engine's metrics. Reading them opens no collection."""
+        ...
+
+    def open_collections(self) -> set[str]:
+        """The ids of the collections whose files are open, which can be measured at once."""
         ...
 
     def list_tenants(self) -> list[str]:

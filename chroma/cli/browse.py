@@ -25,7 +25,7 @@ def browse(folder: str, collection: str | None, opens: bool, write: bool) -> Non
     address has a ticket, which the browser exchanges for a token that is made for this run. Whoever opens
     the address first may read the database, and with --write change it.
     """
-    from ..console.links import link
+    from ..console import links
     from ..server.run import serve  # loads the engine and the web server
     from ..server.security.guests import Guests
     from ..server.settings.server_settings import ServerSettings
@@ -34,15 +34,15 @@ def browse(folder: str, collection: str | None, opens: bool, write: bool) -> Non
     if collection is not None:
         _check_collection(folder, collection)
     guests = Guests("admin" if write else "read")
-    to = None if collection is None else (DEFAULT_TENANT, DEFAULT_DATABASE, collection)
+    to = None if collection is None else links.page(DEFAULT_TENANT, DEFAULT_DATABASE, collection)
 
     with tempfile.TemporaryDirectory(prefix="chroma-browse-") as private:
 
         def announce(url: str) -> None:
-            click.echo(f"Browse {folder} at {link(url, guests.ticket(), to)}")
+            click.echo(f"Browse {folder} at {links.link(url, guests.ticket(), to)}")
             click.echo("The address is good for one use within ten minutes. Press Ctrl-C to end.")
             if opens:
-                _open(Path(private) / "open.html", link(url, guests.ticket(), to))
+                _open(Path(private) / "open.html", links.link(url, guests.ticket(), to))
 
         settings = ServerSettings(path=folder, port=0, log_level="warning", metrics=False, drain_seconds=1)
         serve(settings, announce, guests)

@@ -5,23 +5,23 @@ from __future__ import annotations
 from urllib.parse import quote
 
 
-def link(
-    url: str, ticket: str | None = None, to: tuple[str, str, str] | None = None, where: str | None = None
-) -> str:
+def page(tenant: str, database: str, collection: str | None = None, where: str | None = None) -> str:
+    """The page of a database, or of the records of a collection that match a filter, which is JSON."""
+    home = f"/t/{quote(tenant, safe='')}/d/{quote(database, safe='')}"
+    if collection is None:
+        return f"{home}/overview"
+    records = f"{home}/c/{quote(collection, safe='')}/data"
+    return records if where is None else f"{records}?where={quote(where, safe='')}"
+
+
+def link(server: str, ticket: str | None = None, to: str | None = None) -> str:
     """The address of the console of a server.
 
-    url     the address of the server
+    server  the address of the server
     ticket  what the console exchanges for a token
-    to      the tenant, database and name of a collection, whose records are shown
-    where   a filter of these, as JSON
+    to      a page
     """
-    page = None if to is None else _page(to, where)
     if ticket is None:
-        return f"{url}/console/" + ("" if page is None else f"#{page}")
-    parts = [f"ticket={quote(ticket, safe='')}"] + ([] if page is None else [f"to={quote(page, safe='')}"])
-    return f"{url}/console/#{'&'.join(parts)}"
-
-
-def _page(to: tuple[str, str, str], where: str | None) -> str:
-    path = "/t/{}/d/{}/c/{}/data".format(*(quote(part, safe="") for part in to))
-    return path if where is None else f"{path}?where={quote(where, safe='')}"
+        return f"{server}/console/" + ("" if to is None else f"#{to}")
+    target = "" if to is None else f"&to={quote(to, safe='')}"
+    return f"{server}/console/#ticket={quote(ticket, safe='')}{target}"

@@ -113,6 +113,12 @@ class LocalBackend:
         with translated():
             return cls(location, engines.hold(location, settings), settings)
 
+    def another(self) -> LocalBackend:
+        """Another reference to the same engine, which keeps it open until it is closed, too."""
+        self.engine  # noqa: B018 - raises ClosedError; opens the folder again in a forked child
+        engines.share(self._shared)
+        return LocalBackend(self._location, self._shared, self._settings)
+
     @staticmethod
     def preload() -> None:
         """Import the modules that SQL needs before the first statement arrives."""
@@ -173,6 +179,17 @@ class LocalBackend:
         return self._shared.engine
 
     @property
+    def folder(self) -> str | None:
+        """The folder of the database, or None for one in memory."""
+        folder = self.engine.folder
+        return None if folder.in_memory else folder.path
+
+    def console(self) -> str | None:
+        """None, as there is no server, unless the client was closed."""
+        self.engine  # noqa: B018 - raises ClosedError
+        return None
+
+    @property
     def read_only(self) -> bool:
         """Whether nothing can be written, as in a backup."""
         return self.engine.folder_read_only
@@ -209,8 +226,7 @@ class LocalBackend:
         return Identity("", DEFAULT_TENANT, [DEFAULT_DATABASE])
 
     def journals(self) -> str | None:
-        folder = self.engine.folder
-        return None if folder.in_memory else os.path.join(folder.path, "loads")
+        return None if self.folder is None else os.path.join(self.folder, "loads")
 
     def metrics(self) -> EngineMetrics:
         """The engine's metrics. Reading them opens no collection."""
@@ -244,6 +260,10 @@ class LocalBackend:
     def create_tenant(self, name: str) -> None:
         with translated():
             self.engine.catalog.create_tenant(name)
+
+    def open_collections(self) -> set[str]:
+        """The ids of the collections whose files are open, which can be measured at once."""
+        return self.engine.open_ids()
 
     def list_tenants(self) -> list[str]:
         """All tenants. Only a backend with access to the folder can list them."""

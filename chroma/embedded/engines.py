@@ -15,7 +15,7 @@ from contextlib import suppress
 from ..config import Settings
 from ..storage.engine import Engine
 
-__all__ = ["Shared", "forget_memory", "hold", "let_go", "release", "renew"]
+__all__ = ["Shared", "forget_memory", "hold", "let_go", "release", "renew", "share"]
 
 
 class Shared:
@@ -87,6 +87,12 @@ def _hold(location: str, settings: Settings) -> Shared:
 
 def _opened(path: str | None, settings: Settings) -> Engine:
     return Engine(path, memory=settings.chroma_memory_limit_bytes or None)
+
+
+def share(shared: Shared) -> None:
+    """Add one to the number of an engine's clients."""
+    with _lock:
+        shared.clients += 1
 
 
 def renew(shared: Shared) -> None:

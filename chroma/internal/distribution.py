@@ -17,6 +17,7 @@ LEFT_OUT = (
     "chroma.embedded.error_translation",
     "chroma.embedding.minilm.model",
     "chroma.embedding.minilm.tokens",
+    "chroma.server.consoles",
 )
 INSTALL = "`pip install chroma-arrow`"
 

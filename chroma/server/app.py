@@ -23,6 +23,7 @@ from ..errors import ChromaError
 from ..storage.interface import unmatched
 from ..wire import warning_header
 from . import openapi
+from .answer_cache import AnswerCache
 from .http.cross_origin import Gate
 from .http.middleware import Endpoint, Envelope, Find, Observer
 from .http.request_body import Incoming
@@ -77,6 +78,7 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings, guests: Guest
         document=to_json(document),
         page=openapi.page(document),
         guests=guests,
+        maps=AnswerCache(),
     )
 
     @asynccontextmanager

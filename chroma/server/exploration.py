@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("chroma.server")
 
-_MOST_MEASURED = 1000  # collections whose sizes are read for the tree, because each has to be opened
+# Collections that are opened for the tree to read their sizes. An engine keeps 256 of them open.
+_MOST_OPENED = 200
 _MOST_NUMBERS = 1 << 26  # of the vectors of a map; as float64 they take 512 MB
 _STEP, _NEAREST = 500, 16  # records whose pairs are searched by one call; their neighbours that are looked at
 _PAIR_SECONDS = 60.0  # then the pairs that were found are returned
@@ -45,7 +46,8 @@ _JSON = "application/json"
 
 def own_tree(call: Call) -> JSON:
     """The tenants, databases and collections that the caller may access, with their sizes."""
-    backend, caller, left = call.backend, call.caller, _MOST_MEASURED
+    backend, caller, left = call.backend, call.caller, _MOST_OPENED
+    opened = backend.open_collections()
     tenants = []
     for tenant in backend.list_tenants():
         allowed, databases = caller.databases(tenant), []
@@ -53,8 +55,10 @@ def own_tree(call: Call) -> JSON:
             if allowed is not None and entry["name"] not in allowed:
                 continue
             infos = backend.list_collections(Scope(tenant, entry["name"]), None, None)
-            found = [_described(call, info, measured=number < left) for number, info in enumerate(infos)]
-            left -= min(left, len(infos))
+            found = []
+            for info in infos:
+                left -= info.id not in opened
+                found.append(_described(call, info, measured=left >= 0 or info.id in opened))
             databases.append({"name": entry["name"], "id": entry["id"], "collections": found})
         if databases or allowed is None:
             tenants.append({"name": tenant, "databases": databases})
@@ -142,12 +146,27 @@ def own_embed(call: Call) -> JSON | Ready:
     return {"embeddings": [np.asarray(vector).tolist() for vector in DefaultEmbeddingFunction()(texts)]}
 
 
-def own_projection(call: Call) -> JSON | Ready:
+def own_projection(call: Call) -> Ready:
     """A map of the vectors of matching records in the plane. If they are too many, of some by chance."""
     request = exploration_bodies.map_request(call.body)
     info = call.backend.get_collection_by_id(call.collection)
     with translated():
         found = call.backend.scan(info.ref, request.selection, WHOLE)
+    key, state = (info.ref, call.raw), (found.state, info.configuration)
+    known = call.site.maps.get(key, state)
+    if known is None:
+        made = _projected(call, request, info, found)
+        if isinstance(made, Ready):
+            return made
+        known = to_json(made)
+        call.site.maps.put(key, state, known)
+    return Ready(known, _JSON)
+
+
+def _projected(
+    call: Call, request: exploration_bodies.MapRequest, info: CollectionInfo, found: FoundRecords
+) -> JSON | Ready:
+    with translated():
         most = min(request.limit, _MOST_NUMBERS // max(1, info.dimension or 1))
         chosen = np.arange(found.rows)
         if most < found.rows:
@@ -249,7 +268,7 @@ def own_state(call: Call) -> JSON:
         "waiting": site.pool.queued,
         "routes": site.times.routes(),
         "background": [{"name": "rows without an index", "count": metrics.not_indexed}],
-        "bytes": _folder_bytes(call.settings.path),
+        "bytes": 0 if call.backend.folder is None else _folder_bytes(call.backend.folder),
     }
 
 

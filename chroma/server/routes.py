@@ -35,6 +35,7 @@ from ..wire import content_negotiation, integer_texts, json_codec, request_codec
 from ..wire.json_codec import JSON
 from ..wire.request_codec import AnswerForm
 from . import console_pages, exploration, export_files, read_responses, sql_rows
+from .answer_cache import AnswerCache
 from .http.request_body import Feed
 from .http.responses import Ready, Streamed
 from .limits.thread_pool import Pool
@@ -68,6 +69,7 @@ class Site:
     document: bytes  # the OpenAPI document
     page: Ready  # the same document as a web page
     guests: Guests | None  # callers with tickets, if there are any
+    maps: AnswerCache  # of embeddings
 
 
 @dataclass
@@ -175,7 +177,8 @@ def root(call: Call) -> JSON:
 def healthcheck(call: Call) -> Any:
     """Check that the database can be read and written; 503 if not. A backup need only be readable."""
     call.backend.get_tenant(DEFAULT_TENANT)  # reads the catalog, which fails if the folder is missing
-    if not os.access(call.settings.path, os.R_OK | os.W_OK | os.X_OK):
+    in_memory = call.backend.folder is None
+    if not in_memory and not os.access(call.settings.path, os.R_OK | os.W_OK | os.X_OK):
         raise NotWritable(f"the folder {call.settings.path} cannot be written")
     healthy: JSON = {"is_executor_ready": True, "is_log_client_ready": True}
     if call.backend.read_only:
@@ -197,6 +200,7 @@ def pre_flight_checks(call: Call) -> JSON:
             "version": call.backend.version(),
             "max_body_bytes": call.settings.max_body_bytes,
             "arrow": content_negotiation.MEDIA_TYPE,
+            "console": call.settings.console,
         },
     }
 
@@ -599,6 +603,11 @@ def own_sql(call: Call) -> JSON | Streamed:
     """Run one SELECT statement over the collections of a database. Returns an Arrow stream, or JSON."""
     sql_body.sql(call.body)
     call.backend.get_database(call.scope)
+    if call.backend.folder is None:
+        raise UnsupportedError(
+            "a statement runs in a process of its own, which does not see a database in memory: call "
+            "client.sql(…) in the program that has it"
+        )
     job = {
         "path": os.path.abspath(call.settings.path),
         "tenant": call.scope.tenant,

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from types import FrameType
+from typing import Any
 
 import click
 import uvicorn
@@ -69,7 +70,7 @@ def serve(
         else:
             announce(_address(listening, settings))
 
-    with OpenFolder(settings) as opened, _listen(settings.host, settings.port) as listening:
+    with OpenFolder(settings) as opened, listen(settings.host, settings.port) as listening:
         if settings.workers == 1:
             say(listening)
             _serve_on(listening, opened.backend, settings, alone=True, guests=guests)
@@ -196,7 +197,24 @@ def _serve_on(
         bound(settings.max_connections),
         *taking(settings.idle_seconds, settings.min_bytes_per_second),
     )
-    config = uvicorn.Config(
+    config = web_server(app, connections, settings)
+    _tune()
+    threading.Thread(target=_warm_up, daemon=True).start()
+    server = Server(
+        config, app.state.guard, connections, close=backend.close, drain=settings.drain_seconds, alone=alone
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):  # also before and after uvicorn handles them
+        signal.signal(number, server.handle_exit)
+    own_metrics = app.state.metrics.text if alone and app.state.metrics else None
+    with metrics_listener.listening(settings, own_metrics):
+        server.run(sockets=[Listening(listening, connections)])
+    if not server.started:
+        raise ChromaError("the server could not start; the lines above say why")
+
+
+def web_server(app: Any, connections: Connections, settings: ServerSettings) -> uvicorn.Config:
+    """How uvicorn serves an application."""
+    return uvicorn.Config(
         app,
         http=Protocol.over(connections),
         ws="none",
@@ -213,18 +231,6 @@ def _serve_on(
         ssl_keyfile=settings.ssl_keyfile or None,
         ssl_keyfile_password=settings.ssl_keyfile_password or None,
     )
-    _tune()
-    threading.Thread(target=_warm_up, daemon=True).start()
-    server = Server(
-        config, app.state.guard, connections, close=backend.close, drain=settings.drain_seconds, alone=alone
-    )
-    for number in (signal.SIGTERM, signal.SIGINT):  # also before and after uvicorn handles them
-        signal.signal(number, server.handle_exit)
-    own_metrics = app.state.metrics.text if alone and app.state.metrics else None
-    with metrics_listener.listening(settings, own_metrics):
-        server.run(sockets=[Listening(listening, connections)])
-    if not server.started:
-        raise ChromaError("the server could not start; the lines above say why")
 
 
 def _tune() -> None:
@@ -275,7 +281,8 @@ def _check_certificate(settings: ServerSettings) -> None:
         raise InvalidArgumentError(f"the certificate {named} does not load: {reason}") from None
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on an address. Raises InvalidArgumentError if there can be none."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -26,6 +26,7 @@ VALUES: dict[str, Any] = {
     "Chunk": chroma.Chunk("a text", 1, 2, 3, 9),
     "CollectionModel": types.CollectionModel(uuid.UUID(int=7), "n", {"hnsw": {}}, {"a": 1}, 2, "t", "d"),
     "CollectionSnapshot": chroma.CollectionSnapshot("before", "2026-11-30T16:46:00Z", 3, "i"),
+    "ConsoleLink": chroma.ConsoleLink("http://127.0.0.1:8000/console/"),
     "EfRecall": chroma.EfRecall(64, 0.95, 0.5, 30.0),
     "CollectionStats": chroma.CollectionStats(1, 2, 3, 4, 5, 6, 7, {"log": 8}),
     "CopyReport": chroma.CopyReport("a", "b", 3, "copied"),

@@ -6,6 +6,7 @@ in memory at a time. The files that it reads are memory-mapped.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +83,18 @@ class Scan:
         """The number of rows."""
         return sum(len(run.rows) for run in self.selected)
 
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """A value that equals that of another scan only if the collection has not changed between them.
+
+        It refers weakly to the parts of the snapshot, so keeping it keeps no files open. After a compaction
+        it differs, although the records are the same.
+        """
+        return tuple(
+            (weakref.ref(view.source), view.rows, view.deleted_rows, _digest(view.tombstones))
+            for view in self.views
+        )
+
     def take(self, fields: frozenset[Field]) -> Rows:
         """All rows as plain values."""
         return read(self.selected, fields, self.dimension)
@@ -130,6 +143,10 @@ class Scan:
         return pa.RecordBatchReader.from_batches(
             schema, _Reading(schema, self.typed, slots or (), batch_bytes).batches(self.selected)
         )
+
+
+def _digest(tombstones: Any) -> int:
+    return 0 if tombstones is None else hash(np.packbits(tombstones).tobytes())
 
 
 def weigh(

@@ -327,6 +327,8 @@ def absent(client: Any, things: Any) -> None:
     raises("Collection.sql", UnsupportedError, lambda: things.sql("select 1"))
     raises("backup", UnsupportedError, lambda: client.backup("nowhere"))
     raises("recall", UnsupportedError, things.recall)
+    raises("browse", UnsupportedError, things.browse)
+    raises("Client.browse", UnsupportedError, client.browse)
     raises("info", UnsupportedError, things.info)
     raises("get_indexing_status", UnsupportedError, things.get_indexing_status)
     raises("search", UnsupportedError, lambda: things.search(chroma.Search()))

@@ -16,6 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 from chroma.cli import cli
+from chroma.server import exploration
+from chroma.server.answer_cache import AnswerCache
 
 from .conftest import DATABASE, Api, refused
 
@@ -206,6 +208,60 @@ def test_projections(api: Api, cloud: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert missing.status_code == 409 and "umap" in missing.json()["message"]
     empty = api.post(f"{api.collection('empty')}/chroma-arrow/projection").json()
     assert (empty["ids"], empty["x"], empty["matches"]) == ([], "", 0)
+
+
+def test_projections_are_kept_until_the_records_change(
+    api: Api, cloud: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, made = f"{cloud}/chroma-arrow/projection", []
+    project = exploration.maps.project
+    monkeypatch.setattr(exploration.maps, "project", lambda *given: made.append(1) or project(*given))  # type: ignore[func-returns-value]
+
+    def ask(**body: Any) -> Any:
+        return api.post(path, {"color_by": "side", **body}).json()
+
+    first = ask()
+    assert ask() == first and len(made) == 1
+    assert ask(limit=7) != first and ask(limit=7)["sampled"] and len(made) == 2
+    changes: list[tuple[str, Any]] = [
+        ("update", {"ids": ["r5"], "metadatas": [{"side": "up"}]}),
+        ("add", {"ids": ["new"], "embeddings": [[0.0] * 5]}),
+        ("delete", {"ids": ["r7"]}),
+        ("chroma-arrow/compact", {}),
+        ("update", {"ids": ["r6"], "metadatas": [{"side": "down"}]}),  # a patch of a segment
+        ("update", {"ids": ["r8"], "metadatas": [{"side": "down"}]}),
+    ]
+    for number, (verb, body) in enumerate(changes, 3):
+        assert api.post(f"{cloud}/{verb}", body).is_success
+        now = ask()
+        assert ask() == now and len(made) == number, verb
+    colors = dict(zip(now["ids"], now["colors"]))
+    assert [colors[id] for id in ("r5", "r6", "r8", "r9")] == ["up", "down", "down", "left"]
+    assert "new" in colors and "r7" not in colors
+
+
+def test_kept_answers_take_bounded_memory() -> None:
+    cache = AnswerCache(100)
+    for number in range(6):
+        cache.put(number, "state", b"x" * 20)
+    assert [cache.get(number, "state") is not None for number in range(6)] == [False, *[True] * 5]
+    cache.get(1, "state")
+    cache.put(6, "state", b"y" * 20)
+    assert cache.get(1, "state") and not cache.get(2, "state")
+    cache.put(7, "state", b"z" * 26)  # too large
+    assert cache.get(7, "state") is None and cache.get(3, "other") is None and cache.get(3, "state") is None
+
+
+def test_the_tree_opens_few_collections(api: Api, cloud: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exploration, "_MOST_OPENED", 2)
+    for number in range(4):
+        api.collection(f"more-{number}")
+    api.get(f"{api.collection('used')}/count")
+    (tenant,) = api.get(f"{OWN}/tree").json()["tenants"]
+    found = {each["name"]: each for each in tenant["databases"][0]["collections"]}
+    assert [found[name]["rows"] for name in ("cloud", "used", "more-0", "more-1")] == [40, 0, 0, 0]
+    for name in ("more-2", "more-3"):
+        assert [found[name][part] for part in ("rows", "bytes", "indexed")] == [None] * 3
 
 
 def test_pairs(api: Api) -> None:
