@@ -38,7 +38,7 @@ class Console:
         page.on("pageerror", lambda error: self.said.append(str(error)))
         page.on("dialog", lambda dialog: (self.said.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
 
-    def open(self, page: str, collection: str | None = None, **params: str) -> Any:
+    def open(self, page: str, collection: str | None = None, /, **params: str) -> Any:
         """Open a page of the console by its address."""
         scope = "/t/default_tenant/d/default_database"
         scope += "" if collection is None else f"/c/{quote(collection, safe='')}"

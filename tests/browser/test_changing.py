@@ -77,7 +77,7 @@ def test_import_of_csv(console: Console, things: Any, tmp_path: Any) -> None:
     page = console.open("io", "things")
     page.locator("input[type=file]").set_input_files(str(file))
     page.get_by_role("button", name="Import", exact=True).click()
-    page.get_by_text("2 added, 0 updated, 0 skipped.").first.wait_for()
+    page.get_by_text("2 added, 0 updated, 0 skipped, 1 refused.").first.wait_for()
     page.get_by_text("1 rows were refused.").wait_for()
     found = things.get(ids=["c1", "c2"])
     assert found["documents"] == ['two\nlines, "quoted"', "plain"]
@@ -96,5 +96,5 @@ def test_import_of_json_lines(console: Console, things: Any, tmp_path: Any) -> N
     page.locator("input[type=file]").set_input_files(str(file))
     page.get_by_label("Stored ids").select_option("upsert")
     page.get_by_role("button", name="Import", exact=True).click()
-    page.get_by_text("1 added, 1 updated, 0 skipped.").first.wait_for()
+    page.get_by_text("1 added, 1 updated, 0 skipped, 0 refused.").first.wait_for()
     assert things.get(ids=["t001"])["metadatas"][0]["n"] == 9007199254740995

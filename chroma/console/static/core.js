@@ -108,12 +108,44 @@ export function size(value) {
 export function remembered(key, store = "localStorage") {
   try { return window[store].getItem(`chroma-console:${key}`); } catch (error) { console.info(String(error)); return null; }
 }
-/** @param {string} key @param {string | null} value */
+/** Whether the browser kept it. @param {string} key @param {string | null} value */
 export function remember(key, value, store = "localStorage") {
   try {
     if (value === null) window[store].removeItem(`chroma-console:${key}`);
     else window[store].setItem(`chroma-console:${key}`, value);
+    return true;
+  } catch (error) { console.info(String(error)); return false; }
+}
+/** Forget what the console keeps in a store, except the named keys. @param {"localStorage" | "sessionStorage"} store @param {string[]} except */
+function forget(store, except = []) {
+  try {
+    for (const key of Object.keys(window[store])) if (key.startsWith("chroma-console:") && !except.includes(key.slice(15))) window[store].removeItem(key);
   } catch (error) { console.info(String(error)); }
+}
+
+const SELECTIONS = 3;
+/**
+ * Keep ids for the Data page, in this tab. The newest three lists are kept; older ones make room.
+ * @param {string} collection its id @param {string[]} ids @returns {string} the name of the list
+ */
+export function keepSelection(collection, ids) {
+  const name = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  const text = JSON.stringify({ collection, ids });
+  let old = JSON.parse(remembered("selections", "sessionStorage") ?? "[]");
+  const drop = (number) => { for (const each of old.slice(0, number)) remember(`selection:${each}`, null, "sessionStorage"); old = old.slice(number); };
+  drop(Math.max(0, old.length - SELECTIONS + 1));
+  if (!remember(`selection:${name}`, text, "sessionStorage")) {
+    drop(old.length);
+    if (!remember(`selection:${name}`, text, "sessionStorage")) throw new Error(T.selectionTooLarge(count(ids.length)));
+  }
+  remember("selections", JSON.stringify([...old, name]), "sessionStorage");
+  return name;
+}
+/** The ids of a list; an error if this tab has no such list of this collection. @param {string} name @param {string} collection @returns {string[]} */
+export function selectionOf(name, collection) {
+  const kept = JSON.parse(remembered(`selection:${name}`, "sessionStorage") ?? "null");
+  if (kept?.collection !== collection) throw new Error(T.noSelection);
+  return kept.ids;
 }
 
 export const theme = signal(remembered("theme") ?? "system");
@@ -135,7 +167,7 @@ export function readPlace(hash) {
   const place = { ...DEFAULTS, collection: null, page: "overview", params: Object.fromEntries(new URLSearchParams(query)) };
   const names = { t: "tenant", d: "database", c: "collection" };
   const parts = path.split("/").filter(Boolean);
-  while (parts.length > 1 && names[parts[0]]) {
+  while (parts.length > 1 && own(names, parts[0])) {
     const [kind, name] = parts.splice(0, 2);
     try { place[names[kind]] = decodeURIComponent(name); } catch { place[names[kind]] = name; }
   }
@@ -176,11 +208,17 @@ export class Refused extends Error {
 
 /** The header with the credentials, or null. */
 export const credentials = signal(remembered("credentials", "sessionStorage"));
-/** @type {import("./vendor/signals.js").Signal<any>} who one is; null while signed out */
-export const identity = signal(undefined);
-export const announcement = signal("");
-/** @param {string} text */
-export const announce = (text) => { announcement.value = text; };
+/** Who one is; null while signed out. */
+export const identity = signal(/** @type {any} */ (undefined));
+/** What a screen reader is told, and what is shown for some seconds, too. `number` tells two equal texts apart. */
+export const announcement = signal({ text: "", number: 0 });
+export const toast = signal({ text: "", number: 0 });
+/** Tell a screen reader. @param {string} text */
+export const announce = (text) => { announcement.value = { text, number: announcement.value.number + 1 }; };
+/** Tell everybody. @param {string} text */
+export const tell = (text) => { toast.value = { text, number: toast.value.number + 1 }; };
+/** A text that could not be copied by itself, and is shown to be copied by hand. */
+export const toCopy = signal(/** @type {string | null} */ (null));
 export const mayWrite = () => !identity.value?.role || identity.value.role !== "read";
 export const mayAdmin = () => !identity.value?.role || identity.value.role === "admin";
 
@@ -189,15 +227,28 @@ export function signIn(header) {
   credentials.value = header;
   remember("credentials", header, "sessionStorage");
 }
+/** Forget the credentials and what this person has typed and selected. The choice of colours and keys stays. */
+export function signOut() {
+  credentials.value = null;
+  identity.value = null;
+  forget("sessionStorage");
+  forget("localStorage", ["theme", "keys"]);
+  dispatchEvent(new Event("signed-out"));
+}
+/** The headers of the credentials. A server reads a token from one of two. @returns {Record<string, string>} */
+function credentialHeaders() {
+  const header = credentials.value;
+  if (!header) return {};
+  return header.startsWith("Bearer ") ? { Authorization: header, "X-Chroma-Token": header.slice(7) } : { Authorization: header };
+}
 
 /**
  * Call the API.
  * @param {string} method @param {string} path below /api/v2 @param {any} [body]
- * @param {{signal?: AbortSignal, answer?: "json" | "plain" | "blob"}} [options]
+ * @param {{signal?: AbortSignal, answer?: "json" | "plain" | "blob", anonymous?: boolean}} [options]
  */
-export async function call(method, path, body, { signal: stop, answer = "json" } = {}) {
-  const headers = { "X-Chroma-Console": "1", Accept: answer === "blob" ? "*/*" : "application/json" };
-  if (credentials.value) headers.Authorization = credentials.value;
+export async function call(method, path, body, { signal: stop, answer = "json", anonymous = false } = {}) {
+  const headers = { "X-Chroma-Console": "1", Accept: answer === "blob" ? "*/*" : "application/json", ...(anonymous ? {} : credentialHeaders()) };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response;
   try {
@@ -238,10 +289,23 @@ export function download(blob, name) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
-/** @param {string} text */
+/** Copy a text. Where the browser forbids it (plain HTTP), the text is shown instead, selected. @param {string} text */
 export async function copy(text) {
-  try { await navigator.clipboard.writeText(text); announce(T.copied); } catch (error) { announce(T.notCopied(error.message)); }
+  try { await navigator.clipboard.writeText(text); tell(T.copied); } catch (error) { console.info(String(error)); toCopy.value = text; }
 }
+/** A cell of a CSV file. Texts are written as they are, also those that a spreadsheet takes for a formula. @param {any} value */
+export const csvCell = (value) => { const plain = value === null || value === undefined ? "" : show(value); return /[",\n\r]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain; };
+/** A text as one word of a shell's command. @param {string} text */
+export const shell = (text) => (/^[\w@%+=:,./-]+$/.test(text) && !text.startsWith("-") ? text : `'${text.replaceAll("'", "'\\''")}'`);
+/** The address of the server, with the prefix of a proxy. */
+export const serverUrl = () => `${location.origin}${BASE}`;
+/** A whole number of the address that lies between two bounds. @param {string | undefined} text @param {number} fallback */
+export function wholeOf(text, fallback, low = 1, high = Number.MAX_SAFE_INTEGER) {
+  const number = Number(text);
+  return text && Number.isInteger(number) ? Math.min(high, Math.max(low, number)) : fallback;
+}
+/** A value of an object's own; names such as "constructor" have no other. @param {any} object @param {string} key */
+export function own(object, key) { return object && Object.hasOwn(object, key) ? object[key] : undefined; }
 
 // ---------------------------------------------------------------- filters
 
@@ -319,9 +383,6 @@ export function python(value) {
 }
 /** The line of Python that opens this collection. @param {string} name */
 export function opening(name, at = place.value) {
-  const url = new URL(BASE || "/", location.href);
   const scope = at.tenant === DEFAULTS.tenant && at.database === DEFAULTS.database ? "" : `, tenant=${python(at.tenant)}, database=${python(at.database)}`;
-  const secure = url.protocol === "https:";
-  const port = url.port || (secure ? "443" : "80");
-  return `import chroma\n\nclient = chroma.HttpClient(${python(url.hostname)}, ${port}${secure ? ", ssl=True" : ""}${scope})\ncollection = client.get_collection(${python(name)})\n`;
+  return `import chroma\n\nclient = chroma.HttpClient(${python(serverUrl())}${scope})${credentials.value ? "  # with CHROMA_TOKEN or CHROMA_USER" : ""}\ncollection = client.get_collection(${python(name)})\n`;
 }

@@ -1,6 +1,6 @@
 /** The frame of the console: sign-in, navigation, keys. A page's module is loaded when it is first opened. */
-import { BASE, announcement, call, collectionPath, credentials, go, href, identity, onlyFilter, place, remember, scopePath, signIn, singleKeys, theme } from "./core.js";
-import { Busy, Dialog, Problem, html, render, useEffect, useLoad, useRef, useSignal, useState } from "./ui.js";
+import { BASE, announcement, call, credentials, go, href, identity, mayAdmin, onlyFilter, own, place, remember, scopePath, signIn, signOut, singleKeys, theme, toCopy, toast } from "./core.js";
+import { Busy, Dialog, Problem, html, render, useEffect, useErrorBoundary, useLoad, useRef, useSignal, useState } from "./ui.js";
 import { T } from "./texts.js";
 
 /** Page, its module, whether it shows one collection, the key that opens it after g. */
@@ -19,20 +19,25 @@ async function whoAmI() {
   }
 }
 
-/** `chroma browse` puts a token into the fragment. It is taken out of the address before anything else. */
-function takeToken() {
-  const found = /^#(?:token=|\/?\?token=)([^&]+)(?:&(.*))?$/.exec(location.hash);
-  if (!found) return;
-  signIn(`Bearer ${decodeURIComponent(found[1])}`);
-  const rest = found[2] ? decodeURIComponent(found[2].replace(/^(to|place)=/, "")) : "";
-  history.replaceState(null, "", location.pathname + location.search + (rest ? `#${rest.replace(/^#/, "")}` : ""));
+/** `chroma browse` puts a ticket for one use into the fragment. It is taken out of the address before anything else. */
+function takeTicket() {
+  const given = new URLSearchParams(/^#(ticket=.*)$/.exec(location.hash)?.[1] ?? "");
+  const to = given.get("to") ?? "";
+  if (!given.has("ticket")) return null;
+  history.replaceState(null, "", location.pathname + location.search + (to ? `#${to.replace(/^#/, "")}` : ""));
   dispatchEvent(new HashChangeEvent("hashchange"));
+  return given.get("ticket");
+}
+/** Exchange a ticket for the credentials of this tab. @param {string} ticket */
+async function redeem(ticket) {
+  const { token } = await call("POST", "/chroma-arrow/ticket", { ticket }, { anonymous: true });
+  signIn(`Bearer ${token}`);
 }
 
-function SignIn() {
+function SignIn({ why }) {
   const [kind, setKind] = useState("token");
   const [token, setToken] = useState(""), [user, setUser] = useState(""), [password, setPassword] = useState("");
-  const [problem, setProblem] = useState(null);
+  const [problem, setProblem] = useState(why);
   const submit = async (event) => {
     event.preventDefault();
     const pair = new TextEncoder().encode(`${user}:${password}`);
@@ -82,11 +87,11 @@ function useKeys(showHelp) {
         const box = document.getElementById("find");
         if (box) box.focus(); else if (place.value.collection !== null) open("search");
       } else if (key === "j" || key === "k") {
-        const rows = [...document.querySelectorAll("[data-row]")];
+        const rows = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-row]")]);
         const at = rows.indexOf(document.activeElement?.closest("[data-row]"));
         rows[Math.max(0, Math.min(rows.length - 1, at < 0 ? 0 : at + (key === "j" ? 1 : -1)))]?.focus();
-      } else if (key === "x") document.activeElement?.closest("[data-row]")?.querySelector("input[type=checkbox]")?.click();
-      else if (key === "e") document.querySelector("[data-edit]")?.click();
+      } else if (key === "x") /** @type {HTMLElement} */ (document.activeElement?.closest("[data-row]")?.querySelector("input[type=checkbox]"))?.click();
+      else if (key === "e") /** @type {HTMLElement} */ (document.querySelector("[data-edit]"))?.click();
       else if (key === "Enter" && event.target.matches?.("[data-row]")) event.target.querySelector("a")?.click();
     };
     addEventListener("keydown", pressed);
@@ -98,36 +103,69 @@ const target = (page) => ({ page, ...(PAGES[page]?.[1] ? {} : {}), params: carri
 const open = (page) => go(target(page));
 
 function Frame() {
-  const at = useSignal(place), who = useSignal(identity), said = useSignal(announcement), look = useSignal(theme);
+  const at = useSignal(place), who = useSignal(identity), look = useSignal(theme), shownText = useSignal(toCopy);
   const [help, setHelp] = useState(false);
-  const [failed, setFailed] = useState(null);
+  const [failed, setFailed] = useState(null), [why, setWhy] = useState(null);
+  useEffect(() => { if (who) setWhy(null); }, [who]);
+  const [ticket, setTicket] = useState(credentials.value ? taken : null);
   useKeys(() => setHelp(true));
-  useEffect(() => { whoAmI().catch(setFailed); }, []);
+  useEffect(() => {
+    const first = taken && !credentials.value ? redeem(taken).catch((error) => { setWhy(error); identity.value = null; }) : Promise.resolve();
+    first.then(() => (identity.value === null ? undefined : whoAmI())).catch(setFailed);
+  }, []);
   useEffect(() => { document.title = `${T.pages_[at.page] ?? at.page}${at.collection === null ? "" : ` · ${at.collection}`} · ${T.title}`; }, [at]);
   useEffect(() => { if (document.activeElement === document.body || document.activeElement === null) window.scrollTo(0, 0); }, [at.page, at.collection]);
   const link = (page) => html`<a href=${href(target(page))} aria-current=${at.page === page || (page === "data" && at.page === "record") ? "page" : undefined}>${T.pages_[page]}</a>`;
   return html`<a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }}>${T.skip}</a>
     <header class="top"><a class="brand" href=${href({ page: "overview", collection: null })}>${T.title}</a>
-      ${who && html`<nav aria-label=${T.mainNav}>${Object.keys(PAGES).filter((page) => !PAGES[page][1]).map((page) => html`<a href=${href({ page, collection: null })} aria-current=${at.page === page ? "page" : undefined}>${T.pages_[page]}</a>`)}</nav>`}
+      ${who && html`<nav aria-label=${T.mainNav}>${Object.keys(PAGES).filter((page) => !PAGES[page][1] && (page !== "server" || mayAdmin())).map((page) => html`<a href=${href({ page, collection: null })} aria-current=${at.page === page ? "page" : undefined}>${T.pages_[page]}</a>`)}</nav>`}
       <span class="space"></span>
       <label class="inline"><span class="hidden">${T.theme}</span><select onChange=${(event) => { theme.value = event.target.value; remember("theme", event.target.value === "system" ? null : event.target.value); }}>
         ${["system", "light", "dark", "contrast"].map((each) => html`<option value=${each} selected=${look === each}>${T.themes[each]}</option>`)}</select></label>
       ${who && html`<button type="button" class="plain" onClick=${() => setHelp(true)} aria-label=${T.keyboard}>?</button>`}
-      ${who && credentials.value && html`<span class="who">${who.user_id || T.someone}${who.role ? ` (${who.role})` : ""}</span><button type="button" onClick=${() => { signIn(null); identity.value = null; }}>${T.signOut}</button>`}
+      ${who && credentials.value && html`<span class="who">${who.user_id || T.someone}${who.role ? ` (${who.role})` : ""}</span><button type="button" onClick=${signOut}>${T.signOut}</button>`}
     </header>
-    <div class="hidden" role="status" aria-live="polite">${said}</div>
+    <${Said} what=${announcement} shown=${false} /><${Said} what=${toast} shown=${true} />
     ${failed ? html`<main id="main" tabindex="-1"><${Problem} error=${failed} what=${T.title} /></main>` : who === undefined ? html`<main id="main" tabindex="-1"><${Busy} busy=${true} /></main>`
-      : who === null ? html`<${SignIn} />`
+      : who === null ? html`<${SignIn} why=${why} />`
         : html`${at.collection !== null && html`<nav class="tabs" aria-label=${T.collectionNav}>
             <span class="crumbs"><a href=${href({ page: "overview", collection: null })}>${at.tenant} / ${at.database}</a> / <b>${at.collection}</b></span>
             ${Object.keys(PAGES).filter((page) => PAGES[page][1] && page !== "record").map(link)}</nav>`}
-          <main id="main" tabindex="-1"><${Page} key=${`${at.tenant}|${at.database}|${at.collection}|${at.page}`} at=${at} /></main>`}
+          <main id="main" tabindex="-1"><${Guard} key=${pageKey(at)} at=${at} /></main>`}
+    ${ticket && html`<${Replace} ticket=${ticket} onClose=${() => setTicket(null)} />`}
+    ${shownText !== null && html`<${Dialog} title=${T.copyByHand} onClose=${() => { toCopy.value = null; }}><label>${T.copyByHandSays}<textarea rows="8" class="mono" readonly autofocus ref=${(each) => each?.select()} value=${shownText}></textarea></label><//>`}
     ${help && html`<${Keys} onClose=${() => setHelp(false)} />`}`;
+}
+
+/** What was said last: read out, and shown for some seconds if it is the answer to an action. */
+function Said({ what, shown }) {
+  const { text, number } = useSignal(what);
+  const [over, setOver] = useState(0);
+  useEffect(() => { const timer = setTimeout(() => setOver(number), 6000); return () => clearTimeout(timer); }, [number]);
+  return html`<div class=${shown && number && over !== number ? "toast" : "hidden"} role="status" aria-live="polite"><span key=${number}>${text}</span></div>`;
+}
+
+/** A link would replace the credentials of this tab: that is asked first. */
+function Replace({ ticket, onClose }) {
+  const [problem, setProblem] = useState(null);
+  const replace = () => redeem(ticket).then(() => location.reload(), setProblem);
+  return html`<${Dialog} title=${T.replaceCredentials} onClose=${onClose}><p>${T.replaceCredentialsSays}</p><${Problem} error=${problem} what=${T.signIn} />
+    <div class="row"><button type="button" class="primary" onClick=${replace}>${T.signIn}</button><button type="button" onClick=${onClose}>${T.keepCredentials}</button></div><//>`;
+}
+
+/** Pages are drawn anew for another collection, and for another record: an edit never moves to another one. */
+const pageKey = (at) => JSON.stringify([at.tenant, at.database, at.collection, at.page, at.page === "record" ? at.params.id : null]);
+
+/** A page, or why it could not be drawn. */
+function Guard({ at }) {
+  const [broken, again] = useErrorBoundary();
+  useEffect(() => { if (broken) again(); }, [at]);
+  return broken ? html`<p class="problem" role="alert">${T.brokenAddress(broken.message)} <a href=${href({ params: {} })}>${T.withoutParameters}</a></p>` : html`<${Page} at=${at} />`;
 }
 
 /** The page of the address, with its collection if it has one. */
 function Page({ at }) {
-  const [module, single] = PAGES[at.page] ?? [null, false];
+  const [module, single] = own(PAGES, at.page) ?? [null, false];
   const code = useLoad(() => (module ? load(module) : Promise.resolve(null)), [module]);
   const info = useLoad((signal) => (single ? call("GET", `${scopePath(at)}/collections/${encodeURIComponent(at.collection)}`, undefined, { signal }) : Promise.resolve(null)), [at.collection, at.database, at.tenant]);
   if (!module) return html`<p class="problem">${T.noPage(at.page)} <a href=${href({ page: "overview", collection: null, params: {} })}>${T.pages_.overview}</a></p>`;
@@ -138,7 +176,6 @@ function Page({ at }) {
   return html`<${View} info=${info.data} at=${at} reloadInfo=${info.reload} />`;
 }
 
-takeToken();
+const taken = takeTicket();
 render(html`<${Frame} />`, document.getElementById("app"));
 document.documentElement.dataset.base = BASE;
-export { collectionPath };

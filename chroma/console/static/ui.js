@@ -1,12 +1,13 @@
 /** The pieces that pages are made of. Text from records is always a text node: nothing here makes markup of it. */
 import { h, render, Fragment } from "./vendor/preact.js";
-import { useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
+import { useCallback, useEffect, useErrorBoundary, useId, useLayoutEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
 import htm from "./vendor/htm.js";
-import { LIST_OPS, OPS, PAGE_SIZES, Real, Refused, announce, call, chipsOf, collectionPath, count, filterOf, go, href, keysOf, onlyFilter, parse, place, show, turn, typeOf, typed, whereOf, withChip, write, mayWrite, copy } from "./core.js";
+import { LIST_OPS, OPS, PAGE_SIZES, Real, Refused, tell, call, chipsOf, collectionPath, count, filterOf, go, href, keysOf, onlyFilter, parse, place, show, turn, typeOf, typed, whereOf, withChip, write, mayWrite, copy } from "./core.js";
 import { T } from "./texts.js";
 
+/** @type {(strings: TemplateStringsArray, ...values: any[]) => any} */
 export const html = htm.bind(h);
-export { render, Fragment, useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState };
+export { render, Fragment, useCallback, useEffect, useErrorBoundary, useId, useLayoutEffect, useMemo, useRef, useState };
 
 /** The value of a signal; the component is drawn again when it changes. @template V @param {{value: V, subscribe: Function}} signal @returns {V} */
 export function useSignal(signal) {
@@ -28,7 +29,7 @@ export function useLoad(load, inputs) {
   useEffect(() => {
     const stop = new AbortController();
     set((old) => ({ ...old, busy: true }));
-    load(stop.signal).then(
+    Promise.resolve().then(() => load(stop.signal)).then(
       (data) => { if (!stop.signal.aborted) set({ data, error: null, busy: false }); },
       (error) => { if (!stop.signal.aborted) set({ data: undefined, error, busy: false }); },
     );
@@ -37,27 +38,33 @@ export function useLoad(load, inputs) {
   return { ...state, reload: useCallback(() => again((n) => n + 1), []) };
 }
 
-/** Run something on demand: `run(fn)` aborts what ran before. */
-export function useAction() {
+/**
+ * Run something on demand: `run(fn)` aborts what ran before. A write is never aborted, as nobody would know whether it
+ * was applied: it ends when the server answers, also after the page or dialog is left.
+ */
+export function useAction(write = false) {
   const [state, set] = useState({ busy: false, error: null });
-  const running = useRef(null);
-  useEffect(() => () => running.current?.abort(), []);
+  const running = useRef(null), left = useRef(false);
+  useEffect(() => () => { left.current = true; if (!write) running.current?.abort(); }, []);
   const run = useCallback(async (work) => {
+    if (write && running.current) return undefined;
     running.current?.abort();
     const stop = new AbortController();
     running.current = stop;
     set({ busy: true, error: null });
     try {
       const result = await work(stop.signal);
-      if (!stop.signal.aborted) set({ busy: false, error: null });
+      if (running.current === stop) set({ busy: false, error: null });
       return result;
     } catch (error) {
-      if (!stop.signal.aborted) set({ busy: false, error });
-      else set({ busy: false, error: null });
+      if (running.current === stop) set({ busy: false, error: stop.signal.aborted ? null : error });
+      if (write && left.current) tell(error.message);
       return undefined;
+    } finally {
+      if (running.current === stop) running.current = null;
     }
   }, []);
-  const cancel = useCallback(() => { running.current?.abort(); set({ busy: false, error: null }); }, []);
+  const cancel = useCallback(() => { running.current?.abort(); running.current = null; set({ busy: false, error: null }); }, []);
   return { ...state, run, cancel, clear: () => set({ busy: false, error: null }) };
 }
 
@@ -81,13 +88,16 @@ export function Problem({ error, what = "" }) {
   return html`<p class="problem" role="alert">${text}</p>`;
 }
 
-/** A modal dialog. Esc closes it and the browser gives the focus back. */
+/** A modal dialog. Esc closes it, and so does another address. The focus goes back to where it was. */
 export function Dialog({ title, onClose, children, wide = false }) {
-  const ref = useRef(null), id = useId();
+  const ref = useRef(null), id = useId(), close = useRef(onClose);
+  close.current = onClose;
   useLayoutEffect(() => {
     const dialog = ref.current, before = document.activeElement;
     dialog.showModal();
-    return () => { dialog.close(); if (before instanceof HTMLElement && before.isConnected) before.focus(); };
+    const away = () => close.current();
+    addEventListener("hashchange", away);
+    return () => { removeEventListener("hashchange", away); dialog.close(); if (before instanceof HTMLElement && before.isConnected) before.focus(); };
   }, []);
   return html`<dialog ref=${ref} class=${wide ? "wide" : ""} aria-labelledby=${id}
       onCancel=${(event) => { event.preventDefault(); onClose(); }}>
@@ -98,19 +108,19 @@ export function Dialog({ title, onClose, children, wide = false }) {
 /** A question whose answer changes something. `confirm` must be typed if it is given. */
 export function Ask({ title, children, action, onDone, onClose, confirm = "", danger = true }) {
   const [text, set] = useState("");
-  const work = useAction();
+  const work = useAction(true);
   return html`<${Dialog} title=${title} onClose=${onClose}>
     <form onSubmit=${async (event) => {
       event.preventDefault();
       if (confirm && text !== confirm) return;
-      const result = await work.run((signal) => action(signal).then((value) => ({ value })));
+      const result = await work.run(() => action().then((value) => ({ value })));
       if (result) onDone(result.value);
     }}>
       ${children}
       ${confirm && html`<label>${T.typeName(confirm)}<input value=${text} autocomplete="off" onInput=${(event) => set(event.target.value)} /></label>`}
       <${Problem} error=${work.error} />
       <div class="row"><button class=${danger ? "danger" : "primary"} disabled=${work.busy || (confirm && text !== confirm)}>${title}</button>
-        <button type="button" onClick=${onClose}>${T.cancel}</button><${Busy} busy=${work.busy} /></div>
+        <button type="button" onClick=${onClose}>${work.busy ? T.close : T.cancel}</button><${Busy} busy=${work.busy} />${work.busy && html`<small>${T.goesOn}</small>`}</div>
     </form><//>`;
 }
 
@@ -145,7 +155,7 @@ export function Value({ name, value }) {
   const [open, set] = useState(false);
   if (value === undefined || value === null) return html`<span class="none" title=${T.noValue}>–</span>`;
   const list = Array.isArray(value);
-  const pick = (op) => { set(false); go({ page: "data", params: { ...place.value.page === "data" ? place.value.params : {}, ...withChip({ key: name, op, value: list ? value[0] : value }), page: null } }); };
+  const pick = (op) => { go({ page: "data", params: { ...place.value.page === "data" ? place.value.params : {}, ...withChip({ key: name, op, value: list ? value[0] : value }), page: null } }); };
   return html`<button type="button" class="value type-${typeOf(value)}" title=${clipped(value)} onClick=${(event) => { event.stopPropagation(); set(true); }}>${clipped(value, 80)}</button>
     ${open && html`<${Dialog} title=${clipped(name, 60)} onClose=${() => set(false)}>
       <pre class="whole">${show(value)}</pre>
@@ -164,9 +174,10 @@ function conditionValue(op, type, text) {
   return typed(type, text);
 }
 
-/** The filter of the address: chips, raw JSON, a box for documents. */
-export function FilterBar({ info, matches = undefined, documents = true }) {
-  const { params } = useSignal(place);
+/** The filter of the address: chips, raw JSON, a box for documents. A second filter has its parameters behind a prefix. */
+export function FilterBar({ info, matches = undefined, documents = true, prefix = "", name = T.filter }) {
+  const all = useSignal(place).params;
+  const params = { where: all[`${prefix}where`], text: all[`${prefix}text`], how: all[`${prefix}how`] };
   const keys = useMemo(() => keysOf(info), [info]);
   const list = useId();
   const [chip, setChip] = useState({ key: "", op: "$eq", type: "", text: "" });
@@ -178,16 +189,16 @@ export function FilterBar({ info, matches = undefined, documents = true }) {
   try { chips = params.where ? chipsOf(parse(params.where)) : []; } catch (error) { broken = error; }
   const types = keys.find((each) => each.key === chip.key)?.types ?? [];
   const type = chip.type || (types.length === 1 ? types[0] : guess(chip.text));
-  const apply = (change) => { setProblem(null); turn({ page: null, ...change }); };
+  const apply = (change) => { setProblem(null); turn({ page: null, ...Object.fromEntries(Object.entries(change).map(([key, value]) => [prefix + key, value])) }); };
   const add = (event) => {
     event.preventDefault();
     try {
       if (!chip.key) throw new Error(T.needKey);
-      apply(withChip({ key: chip.key, op: chip.op, value: conditionValue(chip.op, type, chip.text) }));
+      apply(withChip({ key: chip.key, op: chip.op, value: conditionValue(chip.op, type, chip.text) }, params));
       setChip({ key: "", op: "$eq", type: "", text: "" });
     } catch (error) { setProblem(error); }
   };
-  return html`<section class="filters" aria-label=${T.filter}>
+  return html`<section class="filters" aria-label=${name}>
     <div class="row">
       <ul class="chips">${chips?.map((each, index) => html`<li key=${index}><span><b>${clipped(each.key, 40)}</b> ${T.ops[each.op] ?? each.op} <span class="type-${typeOf(each.value)}">${clipped(each.value, 60)}</span></span>
         <button type="button" class="plain" aria-label=${T.removeCondition(each.key)} onClick=${() => { const where = whereOf(chips.filter((_, at) => at !== index)); apply({ where: where ? write(where) : null }); }}>✕</button></li>`)}
@@ -206,7 +217,7 @@ export function FilterBar({ info, matches = undefined, documents = true }) {
         <button>${T.addCondition}</button>
       </form>
       ${documents && html`<form class="row" onSubmit=${(event) => { event.preventDefault(); apply({ text: text || null }); }}>
-        <label class="inline">${T.documentsWith}<input type="search" id="find" value=${text} size="18" onInput=${(event) => setText(event.target.value)} /></label>
+        <label class="inline">${T.documentsWith}<input type="search" id=${prefix ? undefined : "find"} value=${text} size="18" onInput=${(event) => setText(event.target.value)} /></label>
         <label class="inline"><span class="hidden">${T.how}</span><select onChange=${(event) => apply({ how: event.target.value === "regex" ? "regex" : null })}>
           <option value="contains" selected=${params.how !== "regex"}>${T.contains}</option><option value="regex" selected=${params.how === "regex"}>${T.regex}</option></select></label>
         <button>${T.apply}</button>
@@ -222,14 +233,21 @@ export function FilterBar({ info, matches = undefined, documents = true }) {
 }
 const guess = (text) => (/^[+-]?\d+$/.test(text.trim()) ? "int" : /^(true|false)$/.test(text.trim()) ? "bool" : text.trim() && Number.isFinite(Number(text)) ? "float" : "text");
 
+/** The number of records that a filter finds. @param {string} path of the collection @param {any} filter @param {AbortSignal} [signal] */
+export async function countOf(path, filter, signal) {
+  if (!filter.ids) return call("POST", `${path}/chroma-arrow/count`, filter, { signal });
+  return (await call("POST", `${path}/get`, { ...filter, include: [] }, { signal })).ids.length;
+}
+
 /** Count what a filter finds and then delete it. */
-export function DeleteMatching({ info, filter, onClose, onDone }) {
-  const found = useLoad((signal) => call("POST", `${collectionPath(info.id)}/chroma-arrow/count`, filter, { signal }), []);
+export function DeleteMatching({ info, filter: given, onClose, onDone }) {
+  const [filter] = useState(given), [path] = useState(collectionPath(info.id)); // what was counted is what is deleted
+  const found = useLoad((signal) => countOf(path, filter, signal), []);
   if (found.data === undefined) return html`<${Dialog} title=${T.deleteMatching} onClose=${onClose}><${Problem} error=${found.error} /><${Busy} busy=${found.busy} /><//>`;
   return html`<${Ask} title=${T.deleteCount(count(found.data))} onClose=${onClose}
-    action=${(signal) => call("POST", `${collectionPath(info.id)}/delete`, { ...filter, missing_ok: false }, { signal })}
-    onDone=${(answer) => { announce(T.deleted(count(answer.deleted))); onDone(); }} confirm=${String(found.data)}>
-    <p>${T.deleteSays(count(found.data), info.name)}</p><pre class="whole">${write(filter, "  ")}</pre><//>`;
+    action=${() => call("POST", `${path}/delete`, { ...filter, missing_ok: filter.ids !== undefined })}
+    onDone=${(answer) => { tell(T.deleted(count(answer.deleted))); onDone(); }} confirm=${String(found.data)}>
+    <p>${T.deleteSays(count(found.data), info.name)}</p><pre class="whole">${write(filter.ids ? { ...filter, ids: [...filter.ids.slice(0, 20), ...(filter.ids.length > 20 ? [`… ${T.more(count(filter.ids.length - 20))}`] : [])] } : filter, "  ")}</pre><//>`;
 }
 
 export { keysOf, filterOf, onlyFilter, href, mayWrite, Real };

@@ -1,5 +1,5 @@
 /** A map of the vectors: WebGL2, or a 2D canvas where there is none. */
-import { announce, call, collectionPath, count, download, filterOf, floats, go, href, keysOf, parse, place, remember, short, show, turn, theme } from "../core.js";
+import { announce, call, collectionPath, count, csvCell, download, filterOf, floats, go, href, keepSelection, keysOf, short, show, turn, theme } from "../core.js";
 import { Busy, FilterBar, Problem, clipped, html, useCallback, useEffect, useLoad, useMemo, useRef, useSignal, useState } from "../ui.js";
 import { T } from "../texts.js";
 
@@ -29,6 +29,7 @@ function painting(values, length) {
   const ranked = [...tallies].filter(([name]) => name !== null).sort((a, b) => b[1] - a[1]).map(([name]) => name);
   const place_ = new Map(ranked.slice(0, 12).map((name, index) => [name, index]));
   fill((at) => rgb(PALETTE[values[at] === null ? OTHER : place_.get(show(values[at])) ?? OTHER]));
+  /** @type {{colour: string, name: string, number?: number}[]} */
   const legend = ranked.slice(0, 12).map((name, index) => ({ colour: PALETTE[index], name, number: tallies.get(name) }));
   if (tallies.size > place_.size) legend.push({ colour: PALETTE[OTHER], name: T.other });
   return { colours, legend };
@@ -103,6 +104,7 @@ export function map({ info, at }) {
   const { params } = at;
   const keys = useMemo(() => keysOf(info), [info]);
   const found = useLoad(async (signal) => {
+    /** @type {Record<string, any>} */
     const body = { ...filterOf(params), limit: 50000, seed: 0, method: params.method ?? "pca" };
     if (params.colour) body.color_by = params.colour;
     const got = await call("POST", `${collectionPath(info.id)}/chroma-arrow/projection`, body, { signal });
@@ -120,6 +122,7 @@ export function map({ info, at }) {
 
 function Plot({ info, it, colourBy }) {
   const canvas = useRef(null), over = useRef(null), drawing = useRef(null), view = useRef({ x: 0, y: 0, zoom: 0.95 }), drag = useRef(null);
+  const asking = useRef(null);
   const [lasso, setLasso] = useState(false), [chosen, choose] = useState([]), [hover, setHover] = useState(-1), [focus, setFocus] = useState(null), [near, setNear] = useState([]), [problem, setProblem] = useState(null);
   const look = useSignal(theme);
   const number = it.ids.length;
@@ -153,14 +156,24 @@ function Plot({ info, it, colourBy }) {
   useEffect(() => {
     drawing.current = glDrawing(canvas.current) ?? plainDrawing(canvas.current);
     canvas.current.dataset.drawn = drawing.current.name;
+    const restored = () => { drawing.current = glDrawing(canvas.current) ?? drawing.current; refill.current(); };
     const fit = () => { if (!canvas.current || !over.current) return; for (const each of [canvas.current, over.current]) { each.width = each.clientWidth * devicePixelRatio; each.height = each.clientHeight * devicePixelRatio; } draw(); };
     const watch = new ResizeObserver(fit);
     watch.observe(canvas.current);
     const lost = (event) => event.preventDefault();
-    canvas.current.addEventListener("webglcontextlost", lost);
-    return () => { watch.disconnect(); cancelAnimationFrame(frame.current); };
+    const surface = canvas.current;
+    surface.addEventListener("webglcontextlost", lost);
+    surface.addEventListener("webglcontextrestored", restored);
+    return () => { surface.removeEventListener("webglcontextlost", lost); surface.removeEventListener("webglcontextrestored", restored); watch.disconnect(); cancelAnimationFrame(frame.current); };
   }, []);
-  useEffect(() => { drawing.current.fill("at", points); drawing.current.fill("colour", painted.colours); choose([]); setNear([]); setFocus(null); view.current = { x: 0, y: 0, zoom: 0.95 }; draw(); }, [points, painted]);
+  const refill = useRef(() => {});
+  refill.current = () => {
+    const on = new Float32Array(number);
+    for (const index of chosen) on[index] = 1;
+    for (const [name, values] of [["at", points], ["colour", painted.colours], ["on", on]]) drawing.current.fill(name, values);
+    draw();
+  };
+  useEffect(() => { asking.current?.abort(); drawing.current.fill("at", points); drawing.current.fill("colour", painted.colours); choose([]); setNear([]); setFocus(null); view.current = { x: 0, y: 0, zoom: 0.95 }; draw(); }, [points, painted]);
   useEffect(() => { const on = new Float32Array(number); for (const index of chosen) on[index] = 1; drawing.current.fill("on", on); draw(); }, [chosen, points]);
   useEffect(draw, [hover, near, focus, look]);
   const position = (event) => { const box = over.current.getBoundingClientRect(); return [(event.clientX - box.left) * devicePixelRatio, (event.clientY - box.top) * devicePixelRatio]; };
@@ -199,7 +212,6 @@ function Plot({ info, it, colourBy }) {
     } else if (!held.moved) { const index = nearest(...position(event)); if (index >= 0) neighbours(index); else { setFocus(null); setNear([]); } }
     draw();
   };
-  const asking = useRef(null);
   useEffect(() => () => asking.current?.abort(), []);
   const neighbours = async (index) => {
     asking.current?.abort();
@@ -210,10 +222,7 @@ function Plot({ info, it, colourBy }) {
     setProblem(null);
     const path = collectionPath(info.id);
     try {
-      const own = await call("POST", `${path}/get`, { ids: [it.ids[index]], include: ["embeddings"], encoding: "base64" }, { signal: stop.signal });
-      if (!own.ids.length) throw new Error(T.noRecord(it.ids[index]));
-      const packed = own.embeddings[0];
-      const got = await call("POST", `${path}/query`, { query_embeddings: [typeof packed === "string" ? Array.from(floats(packed)) : packed], n_results: 11, include: [] }, { signal: stop.signal });
+      const got = await call("POST", `${path}/query`, { query_ids: [it.ids[index]], n_results: 10, include: [] }, { signal: stop.signal });
       setNear(got.ids[0].filter((id) => id !== it.ids[index] && where.has(id)).map((id) => where.get(id)));
     } catch (error) { if (!stop.signal.aborted) setProblem(error); }
   };
@@ -222,13 +231,15 @@ function Plot({ info, it, colourBy }) {
     const step = 0.1 / view.current.zoom, moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
     if (moves[event.key]) { event.preventDefault(); view.current.x += moves[event.key][0]; view.current.y += moves[event.key][1]; draw(); } else if (event.key === "+" || event.key === "=") zoom(1.3); else if (event.key === "-") zoom(1 / 1.3); else if (event.key === "0") { view.current = { x: 0, y: 0, zoom: 0.95 }; draw(); }
   };
-  const open = () => { remember("marked", JSON.stringify(chosen.map((index) => it.ids[index])), "sessionStorage"); go({ page: "data", params: { ids: "marked" } }); };
+  const open = () => {
+    try { go({ page: "data", params: { ids: keepSelection(info.id, chosen.map((index) => it.ids[index])) } }); } catch (error) { setProblem(error); }
+  };
   const listed = chosen.length ? chosen : near.length || focus !== null ? [focus, ...near] : [];
   const value = (index) => (it.colors && index >= 0 ? ` · ${clipped(colourBy, 30)}: ${clipped(it.colors[index], 40)}` : "");
   return html`<div class="row"><button type="button" aria-pressed=${lasso} onClick=${() => setLasso(!lasso)}>${T.lasso}</button>
       <button type="button" aria-label=${T.zoomIn} onClick=${() => zoom(1.3)}>+</button><button type="button" aria-label=${T.zoomOut} onClick=${() => zoom(1 / 1.3)}>−</button>
       <button type="button" onClick=${() => { view.current = { x: 0, y: 0, zoom: 0.95 }; draw(); }}>${T.whole}</button>
-      <button type="button" onClick=${() => download(new Blob([`id,x,y\n${it.ids.map((id, index) => `"${id.replaceAll('"', '""')}",${it.x[index]},${it.y[index]}`).join("\n")}\n`], { type: "text/csv" }), `${info.name}-map.csv`)}>${T.downloadPositions}</button>
+      <button type="button" onClick=${() => download(new Blob([`id,x,y\n${it.ids.map((id, index) => `${csvCell(id)},${it.x[index]},${it.y[index]}`).join("\n")}\n`], { type: "text/csv" }), `${info.name}-map.csv`)}>${T.downloadPositions}</button>
       ${chosen.length > 0 && html`<button type="button" class="primary" onClick=${open}>${T.showSelected(count(chosen.length))}</button><button type="button" onClick=${() => choose([])}>${T.unmark}</button>`}</div>
     <div class="map"><div class="plot"><canvas ref=${canvas} aria-hidden="true"></canvas><canvas ref=${over} class=${lasso ? "over cross" : "over"} tabindex="0" role="img" aria-label=${T.mapSays(count(number))} onPointerDown=${down} onPointerMove=${move} onPointerUp=${up} onPointerLeave=${() => setHover(-1)} onKeyDown=${keysDown}></canvas></div>
       <aside><p class="hover">${hover >= 0 ? `${clipped(it.ids[hover], 60)}${value(hover)}` : T.mapHint}</p>
