@@ -179,12 +179,15 @@ class Collection:
     # ------------------------------------------------------------------ upkeep
 
     def _compact_in_background(self) -> None:
-        if not self._unless_deleted(lambda: compaction.compact(self.store, everything=False)):
+        if not self._unless_deleted(lambda: self._merge(everything=False)):
             return
         snapshot = self.store.snapshot()
         self._schedule_index(snapshot)
         if self.indexes.missing(snapshot):
             self.indexes.schedule_all(QUIET_SECONDS)
+
+    def _merge(self, everything: bool) -> None:
+        compaction.compact(self.store, everything, self.graphs.most_rows(self.settings))
 
     def _index_builders(self) -> list[IndexBuilder]:
         """Return the kinds of indexes that each segment should have."""
@@ -224,7 +227,7 @@ class Collection:
             return  # no record was ever written
         with self.store.existing():
             self.graphs.try_again()
-            compaction.compact(self.store, everything=True)
+            self._merge(everything=True)
             self.indexes.build()
             for view in self.store.snapshot().views:
                 self.graphs.load_now(view, self.settings)  # finds a damaged graph, which is then built again

@@ -111,8 +111,8 @@ class Base(NamedTuple):
     version: int
 
 
-def compact(store: RecordStore, everything: bool) -> bool:
-    """Flush and merge. With `everything`, merge into one segment.
+def compact(store: RecordStore, everything: bool, most_rows: int = MAX_SEGMENT_ROWS) -> bool:
+    """Flush and merge. With `everything`, merge all that fits into segments of `most_rows`.
 
     Returns False if another compaction is running.
     """
@@ -128,7 +128,7 @@ def compact(store: RecordStore, everything: bool) -> bool:
             base = _rotate(store, state)
         dimension, position = base.snapshot.dimension, base.snapshot.next_position
         try:
-            refs = _merge(store, base, everything)
+            refs = _merge(store, base, everything, min(most_rows, MAX_SEGMENT_ROWS))
             store.folder.sync()
             Manifest(base.version + 1, base.log, dimension, position, tuple(refs)).publish(store.folder)
         except BaseException:
@@ -157,21 +157,41 @@ def _rotate(store: RecordStore, state: State) -> Base:
     return Base(state.snapshot(), dict(state.refs), log_name(state.log), state.manifest.version)
 
 
-def _merge(store: RecordStore, base: Base, everything: bool) -> list[SegmentRef]:
-    """Write a new segment and the new files of the others. Returns the references to all segments."""
-    merged = _choose(base.snapshot, everything)
-    merging = {view.source.name for view in merged}
+def _merge(store: RecordStore, base: Base, everything: bool, most_rows: int) -> list[SegmentRef]:
+    """Write new segments and the new files of the others. Returns the references to all segments."""
+    groups = _groups(_choose(base.snapshot, everything, most_rows), most_rows)
+    merging = {view.source.name for group in groups for view in group}
     kept = [view for view in base.snapshot.views if view.source.name not in merging and view.live]
     refs = [_kept(store, base, view, everything) for view in kept]
-    rows = _gather(merged, store.folder)
-    if rows is not None:
-        refs.append(write_segment(store.folder, new_segment_name(), rows))
-        store.before_merge(merged, refs[-1].name, rows.positions)
+    for group in groups:
+        rows = _gather(group, store.folder)
+        if rows is not None:
+            refs.append(write_segment(store.folder, new_segment_name(), rows))
+            store.before_merge(group, refs[-1].name, rows.positions)
+        del rows
     return refs
 
 
-def _choose(snapshot: Snapshot, everything: bool) -> list[SegmentView]:
-    """Choose the views to rewrite as one segment.
+def _groups(views: Sequence[SegmentView], most_rows: int) -> list[list[SegmentView]]:
+    """Divide views into groups that become a segment each. A group is not a segment that would only be copied.
+
+    A segment must not have so many rows that its graph could not be built.
+    """
+    groups: list[list[SegmentView]] = []
+    for view in sorted((view for view in views if view.rows), key=lambda view: int(view.positions[0])):
+        if not groups or sum(each.live for each in groups[-1]) + view.live > most_rows:
+            groups.append([])
+        groups[-1].append(view)
+    return [group for group in groups if len(group) > 1 or not _whole(group[0])]
+
+
+def _whole(view: SegmentView) -> bool:
+    """Whether the view is a segment without deleted rows."""
+    return isinstance(view.source, Segment) and not view.deleted_rows
+
+
+def _choose(snapshot: Snapshot, everything: bool, most_rows: int) -> list[SegmentView]:
+    """Choose the views to rewrite.
 
     Memtables are always included. A segment is included as soon as everything newer has together at least as
     many rows. On the way to a million rows, this rule writes each row 3.6 times and keeps 3 segments, on
@@ -180,7 +200,7 @@ def _choose(snapshot: Snapshot, everything: bool) -> list[SegmentView]:
     memtables = [view for view in snapshot.views if isinstance(view.source, Memtable)]
     segments = [view for view in snapshot.views if isinstance(view.source, Segment)]
     segments.sort(key=lambda view: int(view.positions[0]))
-    small = [view for view in segments if view.live < MAX_SEGMENT_ROWS]
+    small = [view for view in segments if view.live < most_rows]
     newer = sum(view.live for view in memtables)
     if everything:
         done = len(segments) == 1 and not newer and not segments[0].deleted_rows

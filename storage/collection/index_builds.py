@@ -42,6 +42,8 @@ PATIENCE_BYTES = 160 << 20
 
 # Delay before a graph is loaded. So a process that runs one query and exits does not wait for the load.
 LOAD_SECONDS = 0.1
+FEWEST_ROWS = 1 << 18  # a segment may have so many rows, however low the limit on memory is
+_SHARE_OF_LIMIT = 0.9  # that the graph of the largest segment takes while it is built
 _AGAIN_SECONDS = 10.0  # how long searches do without a graph that could not be read
 _MOST_AGAIN = 2  # how often the graph of a segment is built again, while its collection is open
 _ROOM_SECONDS = 0.1  # how often a build that waits for memory looks again
@@ -410,6 +412,11 @@ class Graphs:
         if data is None and stopped():
             self._merged.put(segment.name, merged)
         return data
+
+    def most_rows(self, settings: IndexSettings) -> int:
+        """The most rows of a segment whose graph can be built within the limit on memory."""
+        row = native_graph.building_bytes(FEWEST_ROWS, settings.max_neighbors) / FEWEST_ROWS
+        return max(FEWEST_ROWS, int(_SHARE_OF_LIMIT * self._store.services.budget.limit / row))
 
     def before_merge(self, views: Sequence[SegmentView], segment: str, positions: Ints) -> None:
         """See `StoreOwner`. An error does not stop the merge: what is kept only makes a build faster."""

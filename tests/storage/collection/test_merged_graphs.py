@@ -458,3 +458,31 @@ def test_a_merge_gives_the_pages_of_its_sources_back(tmp_path: Path, monkeypatch
         monkeypatch.setattr(Segment, "evict_vectors", seen)
         collection.compact()
         assert given_back == [1500, 1500, 1500] and collection.count() == 4500
+
+
+def test_segments_stay_so_small_that_their_graphs_can_be_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: list[str]
+) -> None:
+    """One segment of all rows would have no graph, and all searches would compare all rows."""
+    monkeypatch.setattr(index_builds, "FEWEST_ROWS", 100)
+    row = native_graph.building_bytes(1 << 18, 16) / (1 << 18)
+    # what choosing a projection takes is more, of few vectors
+    limit = max(int(3200 * row / 0.9), pca.choosing_bytes(3000, DIM))
+    monkeypatch.setattr(index_builds, "_SHARE_OF_LIMIT", 3200 * row / limit)
+    settings = chroma.Settings(chroma_memory_limit_bytes=limit)
+    with chroma.PersistentClient(tmp_path, settings=settings) as client:
+        collection = client.create_collection("things", embedding_function=None)
+        for start in range(0, 6000, 1500):
+            collection.add(ids=_ids(start, start + 1500), embeddings=VECTORS[start : start + 1500])
+        collection.compact()
+        assert collection.info().segments == 2 and made == ["built", "built"]
+        assert collection.get_indexing_status().op_indexing_progress == 1.0
+        assert collection.recall() > 0.9
+        assert collection.get(limit=3, offset=2999)["ids"] == _ids(2999, 3002)
+        before = sorted(path.name for path in tmp_path.rglob("seg-*"))
+        collection.compact()
+        assert sorted(path.name for path in tmp_path.rglob("seg-*")) == before  # nothing is rewritten
+        collection.delete(ids=_ids(0, 100))
+        collection.compact()
+        assert collection.info().deleted == 0 and collection.count() == 5900
+        assert collection.get()["ids"] == _ids(100, 6000)
