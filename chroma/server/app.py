@@ -78,7 +78,7 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings, guests: Guest
         document=to_json(document),
         page=openapi.page(document),
         guests=guests,
-        maps=AnswerCache(),
+        answers=AnswerCache(),
     )
 
     @asynccontextmanager

@@ -69,7 +69,7 @@ class Site:
     document: bytes  # the OpenAPI document
     page: Ready  # the same document as a web page
     guests: Guests | None  # callers with tickets, if there are any
-    maps: AnswerCache  # of embeddings
+    answers: AnswerCache  # maps of embeddings, and lengths of documents
 
 
 @dataclass
@@ -581,6 +581,8 @@ def own_known_ids(call: Call) -> list[str]:
 def own_recall(call: Call) -> float | JSON:
     """The fraction of the true nearest records that queries find; with ef_search that of each, and times."""
     k, size, efs = json_bodies.sample(call.body)
+    stored = call.backend.count(call.collection, ALL_RECORDS)
+    read_responses.check_recall(min(k, stored), min(size, stored), call.settings.max_answer_bytes)
     if efs is None:
         return call.backend.recall(call.collection, k, size)
     return json_codec.recalls_to_json(call.backend.recall_by_ef(call.collection, k, size, efs))
