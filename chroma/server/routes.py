@@ -56,6 +56,7 @@ _CHOICES = (
     "ids", *_FILTERS, "exact", "max_distance", "diversity", "candidates", "explain", "mode", "query_ids",
     "offset",
 )  # fmt: skip
+_TICKET_BYTES = 4096  # of a body with a ticket, which anybody may send
 SQL_MEMORY = 1 << 30  # the memory limit of one statement, in bytes
 
 
@@ -136,6 +137,7 @@ class Route:
 
     needs     the permission that the caller must have
     body      whether requests have a body
+    largest   the largest body, in bytes; None: as the settings say
     threaded  whether the handler may block, and so runs in a thread
     kind      a function that returns the kind of a call that may be short. Calls of one kind take about
               equally long. It returns None for a call that must run in a thread
@@ -154,6 +156,7 @@ class Route:
     kind: Callable[[Call], Hashable] | None = None
     streamed: Mapping[str, Handler] = field(default_factory=dict)
     offers: tuple[str, ...] = ()
+    largest: int | None = None
 
     @property
     def changes(self) -> bool:
@@ -742,7 +745,9 @@ ROUTES = (
     Route("GET", f"{_API}/version", version, "none", threaded=False),
     Route("GET", f"{_API}/pre-flight-checks", pre_flight_checks, "none", threaded=False),
     Route("GET", f"{_API}/auth/identity", identity, "known", threaded=False),
-    Route("POST", f"{_API}/{json_codec.OWN_PREFIX}/ticket", own_ticket, "none", body=True),
+    Route(
+        "POST", f"{_API}/{json_codec.OWN_PREFIX}/ticket", own_ticket, "none", body=True, largest=_TICKET_BYTES
+    ),
     Route("POST", f"{_API}/reset", reset, "admin"),
     Route("POST", f"{_API}/{json_codec.OWN_PREFIX}/backup", own_backup, "admin", body=True),
     Route("GET", f"{_API}/openapi.json", openapi, "none", threaded=False),
