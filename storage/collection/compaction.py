@@ -173,7 +173,7 @@ def _merge(store: RecordStore, base: Base, everything: bool, most_rows: int) -> 
 
 
 def _groups(views: Sequence[SegmentView], most_rows: int) -> list[list[SegmentView]]:
-    """Divide views into groups that become a segment each. A group is not a segment that would only be copied.
+    """Divide views into groups that become a segment each. No group is a segment that would only be copied.
 
     A segment must not have so many rows that its graph could not be built.
     """
