@@ -78,7 +78,7 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings, guests: Guest
         document=to_json(document),
         page=openapi.page(document),
         guests=guests,
-        maps=AnswerCache(),
+        answers=AnswerCache(),
     )
 
     @asynccontextmanager
@@ -219,6 +219,7 @@ class _Answering:
         self._guard, self._site, self._tracing = shared.guard, shared.site, shared.tracing
         self._short = ShortCalls()
         settings = shared.settings
+        self._largest = min(settings.max_body_bytes, route.largest or settings.max_body_bytes)
         span, rate = min(settings.idle_seconds, settings.request_seconds), settings.min_bytes_per_second
         self._sending, self._taking = (span, span * rate), taking(span, rate)
         self._timeout_text = (
@@ -245,7 +246,7 @@ class _Answering:
         incoming = Incoming(
             request,
             headers,
-            largest=self._settings.max_body_bytes,
+            largest=self._largest,
             seconds=self._settings.request_seconds,
             budget=self._budget,
             holder=Holder("", Pace(*self._sending)),

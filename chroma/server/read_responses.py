@@ -32,6 +32,7 @@ _AT_ONCE = 8 << 20  # bytes of records up to which a response is built as a whol
 _FEW_RECORDS = 1000  # so few records are not measured: that would add a hundredth to the query's time
 _PIECE = 1 << 20  # bytes of a piece of a streamed response
 _HIT_BYTES = 32  # bytes that a search holds for each hit
+_COMPARED_BYTES = 256  # that a measurement of the recall holds for each record, in two sets
 FEW = 10_000  # so few hits need no check
 
 
@@ -43,6 +44,16 @@ def check_hits(queries: int, k: int, most: int) -> None:
             f"the {queries:,} queries may have {queries * k:,} results, for which a search holds {size:,} "
             f"bytes, more than --max-answer-bytes of the server, {most:,}: ask for a smaller n_results, or "
             "send fewer queries per call"
+        )
+
+
+def check_recall(k: int, sample: int, most: int) -> None:
+    """Raises TooLarge if the records that a measurement compares would take more than `most` bytes."""
+    size = _COMPARED_BYTES * k * sample
+    if size > most:
+        raise TooLarge(
+            f"k={k:,} and sample={sample:,} compare {k * sample:,} records, which take {size:,} bytes, more "
+            f"than --max-answer-bytes of the server, {most:,}: ask for a smaller k or sample"
         )
 
 

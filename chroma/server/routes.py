@@ -56,6 +56,7 @@ _CHOICES = (
     "ids", *_FILTERS, "exact", "max_distance", "diversity", "candidates", "explain", "mode", "query_ids",
     "offset",
 )  # fmt: skip
+_TICKET_BYTES = 4096  # of a body with a ticket, which anybody may send
 SQL_MEMORY = 1 << 30  # the memory limit of one statement, in bytes
 
 
@@ -69,7 +70,7 @@ class Site:
     document: bytes  # the OpenAPI document
     page: Ready  # the same document as a web page
     guests: Guests | None  # callers with tickets, if there are any
-    maps: AnswerCache  # of embeddings
+    answers: AnswerCache  # maps of embeddings, and lengths of documents
 
 
 @dataclass
@@ -136,6 +137,7 @@ class Route:
 
     needs     the permission that the caller must have
     body      whether requests have a body
+    largest   the largest body, in bytes; None: as the settings say
     threaded  whether the handler may block, and so runs in a thread
     kind      a function that returns the kind of a call that may be short. Calls of one kind take about
               equally long. It returns None for a call that must run in a thread
@@ -154,6 +156,7 @@ class Route:
     kind: Callable[[Call], Hashable] | None = None
     streamed: Mapping[str, Handler] = field(default_factory=dict)
     offers: tuple[str, ...] = ()
+    largest: int | None = None
 
     @property
     def changes(self) -> bool:
@@ -581,6 +584,8 @@ def own_known_ids(call: Call) -> list[str]:
 def own_recall(call: Call) -> float | JSON:
     """The fraction of the true nearest records that queries find; with ef_search that of each, and times."""
     k, size, efs = json_bodies.sample(call.body)
+    stored = call.backend.count(call.collection, ALL_RECORDS)
+    read_responses.check_recall(min(k, stored), min(size, stored), call.settings.max_answer_bytes)
     if efs is None:
         return call.backend.recall(call.collection, k, size)
     return json_codec.recalls_to_json(call.backend.recall_by_ef(call.collection, k, size, efs))
@@ -740,7 +745,9 @@ ROUTES = (
     Route("GET", f"{_API}/version", version, "none", threaded=False),
     Route("GET", f"{_API}/pre-flight-checks", pre_flight_checks, "none", threaded=False),
     Route("GET", f"{_API}/auth/identity", identity, "known", threaded=False),
-    Route("POST", f"{_API}/{json_codec.OWN_PREFIX}/ticket", own_ticket, "none", body=True),
+    Route(
+        "POST", f"{_API}/{json_codec.OWN_PREFIX}/ticket", own_ticket, "none", body=True, largest=_TICKET_BYTES
+    ),
     Route("POST", f"{_API}/reset", reset, "admin"),
     Route("POST", f"{_API}/{json_codec.OWN_PREFIX}/backup", own_backup, "admin", body=True),
     Route("GET", f"{_API}/openapi.json", openapi, "none", threaded=False),

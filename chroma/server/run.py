@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -310,11 +311,12 @@ def _address(listening: socket.socket, settings: ServerSettings) -> str:
 
 
 def _announce(listening: socket.socket, settings: ServerSettings) -> None:
-    address = _address(listening, settings)
-    click.echo(f"Serving {os.path.abspath(settings.path)} on {address}")
+    address, path = _address(listening, settings), os.path.abspath(settings.path)
+    if not _seen_in_log(settings):
+        click.echo(f"serving {path} on {address}")
+    _log.info("serving %s on %s", path, address)
     if settings.console:
-        click.echo(f"The console is at {address}/console/")
-    _log.info("serving %s on %s", os.path.abspath(settings.path), address)
+        _log.info("the console is at %s/console/", address)
     if settings.auth_token and len(settings.auth_token) < _SHORT_TOKEN:
         _log.warning("the token is short and may be guessed; `chroma auth create` makes long ones")
     if is_loopback(settings.host):
@@ -326,6 +328,16 @@ def _announce(listening: socket.socket, settings: ServerSettings) -> None:
             "no TLS: whoever sees the traffic sees the credentials; set --ssl-certfile and --ssl-keyfile, or "
             "put a proxy with TLS in front"
         )
+
+
+def _seen_in_log(settings: ServerSettings) -> bool:
+    """Whether a line on standard output would say what the log says to the same reader.
+
+    A program that starts the server reads the address there. A log in JSON may be read together with it.
+    """
+    if settings.log_format == "json":
+        return True
+    return sys.stdout.isatty() and sys.stderr.isatty() and _log.isEnabledFor(logging.INFO)
 
 
 def _stop_without_parent() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -34,6 +35,9 @@ class Served:
         return self.process.wait(seconds)
 
 
+_URL = re.compile(r"serving \S+ on (https?://[^\s\"]+)")
+
+
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {name: text for name, text in os.environ.items() if name != "ALLOW_RESET"}
     return {name: text for name, text in kept.items() if not name.startswith("CHROMA_")} | dict(extra or {})
@@ -50,7 +54,11 @@ def running(folder: Path, *options: str, env: Mapping[str, str] | None = None) -
         )
     assert process.stdout is not None
     try:
-        first = process.stdout.readline()
+        if "json" in options:  # then standard output has nothing
+            eventually(lambda: bool(_URL.search(log.read_text()) or process.poll()), "it serves")
+            first = "".join(_URL.findall(log.read_text())[:1])
+        else:
+            first = process.stdout.readline()
         assert first, f"the server did not start:\n{log.read_text()}"
         yield Served(process, first.split()[-1], log)
     finally:

@@ -66,6 +66,7 @@ def test_roles_see_their_part(serve: Callable[..., Api], tmp_path: Path) -> None
     for name, *options in (
         ("root", "--role", "admin"),
         ("reader", "--role", "read", "--database", "default_database"),
+        ("writer", "--role", "write", "--database", "default_database"),
         ("stranger", "--role", "write", "--tenant", "elsewhere"),
     ):
         made = CliRunner().invoke(cli, ["auth", "create", name, "--file", str(file), *options])
@@ -88,6 +89,21 @@ def test_roles_see_their_part(serve: Callable[..., Api], tmp_path: Path) -> None
         target = f"{path}/chroma-arrow/{call}"
         refused(api.post(target, body, headers=secrets["stranger"]), 403, "AuthorizationError")
         assert api.post(target, body, headers=secrets["reader"]).status_code in (200, 409)
+    record = {"ids": ["a"], "embeddings": [[1.0]], "documents": ["x"]}
+    assert api.post(f"{path}/add", record, headers=secrets["root"]).status_code == 201
+    asked: list[tuple[str, Any]] = [
+        ("query", {"query_ids": ["a"]}),
+        ("chroma-arrow/facets", {"keys": ["#document"]}),
+        ("chroma-arrow/recall", {"ef_search": [8]}),
+    ]
+    for call, body in asked:
+        refused(api.post(f"{path}/{call}", body), 401, "AuthError")
+        refused(api.post(f"{path}/{call}", body, headers=secrets["stranger"]), 403, "AuthorizationError")
+        for name in ("reader", "writer", "root"):
+            assert api.post(f"{path}/{call}", body, headers=secrets[name]).status_code == 200, (call, name)
+    for name in ("reader", "writer", "root", "stranger"):  # a ticket is no matter of credentials
+        answer = api.post(f"{OWN}/ticket", {"ticket": secrets[name]["authorization"]}, headers=secrets[name])
+        refused(answer, 401, "AuthError")
     told = api.get("/api/v2/auth/identity", headers={**secrets["reader"], "x-chroma-console": "1"}).json()
     assert told["role"] == "read"
     assert "role" not in api.get("/api/v2/auth/identity", headers=secrets["reader"]).json()
@@ -142,8 +158,26 @@ def test_the_share_of_cut_documents(api: Api, monkeypatch: pytest.MonkeyPatch) -
     cut = api.post(f"{path}/chroma-arrow/facets", ask).json()["#document"]["cut"]
     assert cut == {"share": pytest.approx(2 / 7), "limit": 256, "sampled": 7}
     monkeypatch.setattr("chroma.server.document_lengths._SAMPLE", 2)
+    assert api.post(f"{path}/chroma-arrow/facets", ask).json()["#document"]["cut"] == cut  # it was kept
+    assert api.post(f"{path}/delete", {"ids": ["g"]}).is_success
     cut = api.post(f"{path}/chroma-arrow/facets", ask).json()["#document"]["cut"]
     assert cut == {"share": 0.5, "limit": 256, "sampled": 2}
+    assert api.post(f"{path}/delete", {"ids": ["f"]}).is_success
+    monkeypatch.setattr("chroma.server.document_lengths._SAMPLE", 1000)
+    monkeypatch.setattr("chroma.server.document_lengths._DIVIDED_BYTES", 2500)
+    assert api.post(f"{path}/chroma-arrow/facets", ask).json()["#document"]["cut"]["sampled"] == 2
+
+
+def test_recall_takes_bounded_memory(serve: Callable[..., Api]) -> None:
+    api = serve(max_answer_bytes=4096)
+    path = api.collection("many")
+    body = {"ids": [str(row) for row in range(20)], "embeddings": [[float(row)] for row in range(20)]}
+    assert api.post(f"{path}/add", body).status_code == 201
+    assert api.post(f"{path}/chroma-arrow/recall", {"k": 4, "sample": 4}).json() == 1.0
+    for more in ({"k": 10**9}, {"k": 10**9, "ef_search": [8]}):
+        assert "k=20 and sample=20" in refused(
+            api.post(f"{path}/chroma-arrow/recall", more), 413, "ChromaError"
+        )
 
 
 def test_recall_by_ef(api: Api, cloud: str) -> None:

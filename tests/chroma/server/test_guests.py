@@ -70,6 +70,7 @@ def test_a_server_without_guests_takes_no_tickets(api: Api) -> None:
     refused(api.post(TICKET, {"ticket": "x"}), 401, "AuthError")
     for body in ({}, {"ticket": 1}, {"ticket": None}):
         assert "1" not in refused(api.post(TICKET, body), 422, "ChromaError")
+    refused(api.post(TICKET, {"ticket": "x" * 5000}), 413, "ChromaError")  # nobody needs credentials for it
     refused(
         api.post(TICKET, {"ticket": "x"}, headers={"origin": "http://evil.example"}),
         403,

@@ -8,6 +8,7 @@ import json
 import logging
 import logging.config
 import re
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
+from chroma.server import run
 from chroma.server.observability import logs, request_context
+from chroma.server.settings.server_settings import ServerSettings
 
 from .conftest import DATABASE, Api, refused
 from .processes import running
@@ -92,10 +95,34 @@ def test_warnings_about_settings_are_lines_like_others(tmp_path: Path) -> None:
         httpx.get(f"{served.url}/api/v2/version", trust_env=False)
         assert served.ended() == 0
         told = [json.loads(line) for line in served.text().splitlines()]
-    assert [line["level"] for line in told] == ["warning", "info", "info"], told
+    assert [line["level"] for line in told] == ["warning", "info", "info", "info"], told
     assert "CHROMA_PROT means nothing here" in told[0]["message"]
     assert told[1]["message"] == f"serving {tmp_path / 'db'} on {served.url}"
-    assert told[2]["route"] == "/api/v2/version"
+    assert told[2]["message"] == f"the console is at {served.url}/console/"
+    assert told[3]["route"] == "/api/v2/version"
+
+
+def test_the_address_is_told_once_to_each_reader(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program reads it from standard output; a person sees both outputs on one terminal."""
+
+    def printed(terminal: bool, **values: Any) -> str:
+        monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+        monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
+        values = {"log_level": "info", **values}
+        logging.getLogger("chroma.server").setLevel(values["log_level"].upper())
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            run._announce(listening, ServerSettings(path="db", **values))
+        return capsys.readouterr().out
+
+    try:
+        assert printed(False).startswith("serving /") and printed(False).count("\n") == 1
+        assert printed(True) == printed(False, log_format="json") == printed(True, log_format="json") == ""
+        assert printed(True, log_level="warning").startswith("serving /")
+    finally:
+        logging.getLogger("chroma.server").setLevel(logging.NOTSET)
 
 
 def test_warnings_before_an_error(

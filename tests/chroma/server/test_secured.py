@@ -180,7 +180,7 @@ def test_reach_and_warnings(capsys: pytest.CaptureFixture[str], caplog: pytest.L
             listening.bind(("127.0.0.1", 0))
             _announce(listening, ServerSettings(**values))
         captured = capsys.readouterr()
-        assert captured.out.startswith("Serving ")
+        assert captured.out.startswith("serving ")
         told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
         caplog.clear()
         return "".join(told)
