@@ -356,12 +356,13 @@ class Collection:
         snapshot, selected = self.store.select(selection.ids, self.node_of(selection))
         if page.order_by:
             self._report_keys("order_by", [key for key, _ in page.order_by])
+        typed = self.store.columns.for_scan()
         selected = (
-            sort_selected(selected, page.order_by, page.offset, page.limit)
+            sort_selected(selected, page.order_by, page.offset, page.limit, typed)
             if page.order_by
             else in_order(selected, page.offset, page.limit)
         )
-        return Scan(tuple(selected), snapshot.dimension, snapshot.views, self.store.columns.for_scan())
+        return Scan(tuple(selected), snapshot.dimension, snapshot.views, typed)
 
     def count(self, selection: Selection) -> int:
         """Count the matching records."""

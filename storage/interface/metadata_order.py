@@ -26,15 +26,16 @@ def ordered(metadatas: Sequence[Mapping[str, Any] | None], order_by: Sequence[tu
     for key, descending in reversed(order_by):
         present = [index for index in order if key in entries[index]]
         absent = [index for index in order if key not in entries[index]]
-        values = {index: _sort_key(entries[index][key]) for index in present}
+        values = {index: sort_key(entries[index][key]) for index in present}
         present.sort(key=values.__getitem__, reverse=descending)
         order = present + absent
     return order
 
 
-def _sort_key(value: Any) -> tuple[int, Any]:
+def sort_key(value: Any) -> tuple[int, Any]:
+    """What Python compares to order values of all types."""
     if isinstance(value, list):
-        return 3, [_sort_key(item) for item in value]
+        return 3, [sort_key(item) for item in value]
     if isinstance(value, SparseVector):
         return 4, None
     return _RANK[type(value)], value

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..arrow.lazy_pyarrow import pa
 from ..interface.sparse_vector import SparseVector
-from ..schema.record_columns import Ints
+from ..schema.record_columns import Ints, Mask
 from ..segments.snapshot import SegmentView
 from .typed_columns import SomeColumns
 
@@ -35,6 +35,16 @@ class Codes(NamedTuple):
         """Return int64 (n,), which ascends as the values do."""
         value = np.where(self.kind == _OTHER, 0, self.value)
         out: Ints = self.kind.astype(np.int64) * (len(value) + 1) + value
+        return out
+
+    def missing(self) -> Mask:
+        """Return which records lack the key."""
+        out: Mask = self.kind == _MISSING
+        return out
+
+    def unordered(self) -> Mask:
+        """Return which records have a list or a sparse vector."""
+        out: Mask = self.kind == _OTHER
         return out
 
     def identity(self) -> Ints:
@@ -90,6 +100,10 @@ def _joined(found: Sequence[tuple[Ints, Any]]) -> list[tuple[Ints, Any]]:
 def _number_numbers(parts: dict[str, list[tuple[Ints, Any]]], kind: Any, value: Ints) -> None:
     """Number integers and floats together, by exact value: a float, and what an integer exceeds it by."""
     indices, rough, rest = [], [], []
+    if "int" in parts and "float" not in parts:  # the usual case, in a third of the time
+        at, whole = (np.concatenate(each) for each in zip(*((at, np.asarray(a)) for at, a in parts["int"])))
+        kind[at], value[at] = _NUMBER, _dense(whole)
+        return
     for at, array in parts.get("int", ()):
         near, more = exact_parts(np.asarray(array))
         indices.append(at)
