@@ -60,16 +60,20 @@ def _milliseconds(run: Run, queries: Floats, **how: Any) -> float:
     return 1000 * median(times)
 
 
-def _share(exact: Sequence[set[tuple[int, int]]], fast: Sequence[set[tuple[int, int]]]) -> float:
-    return sum(len(one & other) / max(1, len(one)) for one, other in zip(exact, fast)) / len(exact)
+def _share(exact: Sequence[Floats], fast: Sequence[Floats]) -> float:
+    """Return the mean share of the exact nearest records that were found. Records at the distance of the last
+    one are as good as it, so equal vectors are no misses."""
+    shares = [
+        (other <= one.max()).sum() / len(one) if len(one) else 1.0
+        for one, other in zip(exact, fast, strict=True)
+    ]
+    return float(np.mean(np.minimum(shares, 1.0)))
 
 
-def _hits(found: Found) -> list[set[tuple[int, int]]]:
-    """Return the view and row of each hit, one set per query."""
-    part = [0] * len(found.rows) if found.part is None else found.part.tolist()
-    hits = list(zip(part, found.rows.tolist()))
-    ends = np.cumsum(found.counts or [len(hits)]).tolist()
-    return [set(hits[start:end]) for start, end in zip([0, *ends], ends)]
+def _hits(found: Found) -> list[Floats]:
+    """Return the distances of the hits, one array per query."""
+    ends = np.cumsum(found.counts or [len(found.rows)])
+    return np.split(found.distances, ends[:-1])
 
 
 def _spread(rows: Any, sample: int) -> Any:
