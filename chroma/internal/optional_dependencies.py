@@ -30,6 +30,11 @@ def require(package: str, extra: str | None, source: str, distribution: str | No
         raise InvalidArgumentError(f"{source} needs a package that is not installed: {command}.") from None
 
 
+def installed(package: str) -> bool:
+    """Whether `require` would find the module `package`. Imports nothing."""
+    return importlib.util.find_spec(package) is not None
+
+
 def installing(extra: str) -> str:
     """Return the command that installs an extra. In a checkout, it installs the extra from there."""
     command = f"pip install 'chroma-arrow[{extra}]'"

@@ -17,6 +17,7 @@ from ..backend.embedded_protocol import EmbeddedBackend
 from ..config import DEFAULT_TENANT
 from ..embedded.error_translation import translated
 from ..errors import AuthorizationError, ChromaError, InvalidArgumentError, NotFoundError, UnsupportedError
+from ..internal.optional_dependencies import installed
 from ..requests.scope import Scope
 from ..results.build import vectors_of_ids
 from ..results.cut import Cut
@@ -215,6 +216,7 @@ def identity(call: Call) -> JSON:
     told = json_codec.identity_to_json(known)
     if CONSOLE_HEADER in call.headers:  # other clients refuse fields that they do not know
         told["role"] = call.caller.role
+        told["maps"] = [each for each in exploration_bodies.METHODS if each == "pca" or installed(each)]
     return told
 
 

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 
 from chroma.cli import cli
 from chroma.notebook import projection
-from chroma.server import exploration
+from chroma.server import exploration, routes
 from chroma.server.answer_cache import AnswerCache
 from chroma.storage.interface.values import Hits, Rows
 from chroma.tables import neighbour_tables
@@ -503,3 +503,15 @@ def test_pairs_keep_the_nearest_only(monkeypatch: pytest.MonkeyPatch) -> None:
     nearest = every.finish().slice(0, 7).column("distance").to_pylist()
     assert few.finish().slice(0, 7).column("distance").to_pylist() == nearest
     assert few.finish().num_rows <= 14
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_console_learns_which_maps_there_are(
+    api: Api, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    monkeypatch.setattr(routes, "installed", lambda package: there)
+    told = api.get("/api/v2/auth/identity", headers={"x-chroma-console": "1"}).json()
+    assert told["maps"] == (["pca", "umap"] if there else ["pca"])
+    assert (
+        "maps" not in api.get("/api/v2/auth/identity").json()
+    )  # clients refuse fields that they do not know

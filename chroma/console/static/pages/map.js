@@ -1,5 +1,5 @@
 /** A map of the vectors: WebGL2, or a 2D canvas where there is none. */
-import { announce, call, collectionPath, count, csvCell, download, filterOf, floats, go, href, keepSelection, keysOf, short, show, turn, theme } from "../core.js";
+import { announce, call, collectionPath, count, csvCell, download, filterOf, floats, go, href, identity, keepSelection, keysOf, short, show, turn, theme } from "../core.js";
 import { Busy, FilterBar, Problem, clipped, html, useCallback, useEffect, useLoad, useMemo, useRef, useSignal, useState } from "../ui.js";
 import { T } from "../texts.js";
 
@@ -114,7 +114,7 @@ export function map({ info, at }) {
   return html`<div class="head"><h1>${T.pages_.map}</h1></div><${FilterBar} info=${info} matches=${it?.matches} />
     <div class="row"><label class="inline">${T.colourBy}<select onChange=${(event) => turn({ colour: event.target.value || null })}><option value="">${T.nothing}</option>
       ${keys.map((each) => html`<option value=${each.key} selected=${each.key === params.colour}>${clipped(each.key, 50)}</option>`)}</select></label>
-      <label class="inline">${T.method}<select onChange=${(event) => turn({ method: event.target.value === "pca" ? null : event.target.value })}>${["pca", "umap"].map((each) => html`<option value=${each} selected=${(params.method ?? "pca") === each}>${each.toUpperCase()}</option>`)}</select></label></div>
+      <label class="inline">${T.method}<select onChange=${(event) => turn({ method: event.target.value === "pca" ? null : event.target.value })}>${(identity.value?.maps ?? ["pca", "umap"]).map((each) => html`<option value=${each} selected=${(params.method ?? "pca") === each}>${each.toUpperCase()}</option>`)}</select></label></div>
     <${Problem} error=${found.error} what=${T.pages_.map} /><${Busy} busy=${found.busy} />
     ${it && (it.ids.length ? html`<p>${it.sampled ? T.sampled(count(it.ids.length), count(it.matches)) : T.dots(count(it.ids.length))}${it.variance ? ` · ${T.variance(it.variance.map((each) => Math.round(Number(each) * 100)))}` : ""}</p>
       <${Plot} info=${info} it=${it} colourBy=${params.colour} />` : html`<p class="empty">${T.nothingMatches}</p>`)}`;
