@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import tempfile
+import threading
 import webbrowser
 from pathlib import Path
 
@@ -41,8 +42,11 @@ def browse(folder: str, collection: str | None, opens: bool, write: bool) -> Non
         def announce(url: str) -> None:
             click.echo(f"Browse {folder} at {links.link(url, guests.ticket(), to)}")
             click.echo("The address is good for one use within ten minutes. Press Ctrl-C to end.")
-            if opens:
-                _open(Path(private) / "open.html", links.link(url, guests.ticket(), to))
+            if (
+                opens
+            ):  # in a thread: a browser of the terminal returns when it ends, and needs the server before
+                page, link = Path(private) / "open.html", links.link(url, guests.ticket(), to)
+                threading.Thread(target=_open, args=(page, link), daemon=True).start()
 
         settings = ServerSettings(path=folder, port=0, log_level="warning", metrics=False, drain_seconds=1)
         serve(settings, announce, guests)

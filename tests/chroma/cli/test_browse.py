@@ -16,6 +16,8 @@ import chroma
 from chroma.cli import browse as module
 from chroma.cli import cli
 
+from ..server.processes import eventually
+
 ROOT = Path(__file__).resolve().parents[3]
 API = "api/v2/tenants/default_tenant/databases/default_database/collections"
 
@@ -71,3 +73,27 @@ def test_the_link_is_no_argument_of_the_browser(tmp_path: Path, monkeypatch: pyt
     module._open(page, "http://127.0.0.1:1/console/#ticket=secret&to=x")
     assert "secret" not in opened[0] and opened[0].startswith("file://")
     assert "#ticket=secret&amp;to=x" in page.read_text() and page.stat().st_mode & 0o077 == 0
+
+
+_BROWSER = """import pathlib, re, sys, urllib.parse, urllib.request
+page = pathlib.Path(urllib.parse.urlsplit(sys.argv[1]).path).read_text()
+link = re.search("url=([^#]*)", page)[1]
+said = urllib.request.urlopen(link, timeout=20).read()
+pathlib.Path(sys.argv[0]).with_suffix(".said").write_bytes(said)
+"""
+
+
+def test_a_browser_in_the_terminal_does_not_stop_the_server(database: Path, tmp_path: Path) -> None:
+    """Such a browser, for example w3m, returns when it ends. It must find a server that answers."""
+    script = tmp_path / "browser.py"
+    script.write_text(_BROWSER, "utf-8")
+    environment = {**os.environ, "BROWSER": f"{sys.executable} {script} %s", "no_proxy": "*"}
+    command = [sys.executable, "-m", "chroma", "browse", str(database)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
+        try:
+            eventually(script.with_suffix(".said").exists, "the browser shows the console")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+    assert b"<!doctype html>" in script.with_suffix(".said").read_bytes().lower()
