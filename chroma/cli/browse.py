@@ -42,9 +42,7 @@ def browse(folder: str, collection: str | None, opens: bool, write: bool) -> Non
         def announce(url: str) -> None:
             click.echo(f"Browse {folder} at {links.link(url, guests.ticket(), to)}")
             click.echo("The address is good for one use within ten minutes. Press Ctrl-C to end.")
-            if (
-                opens
-            ):  # in a thread: a browser of the terminal returns when it ends, and needs the server before
+            if opens:  # in a thread: a browser of the terminal needs the server, and returns when it ends
                 page, link = Path(private) / "open.html", links.link(url, guests.ticket(), to)
                 threading.Thread(target=_open, args=(page, link), daemon=True).start()
 
