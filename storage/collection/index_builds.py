@@ -414,8 +414,12 @@ class Graphs:
         return data
 
     def most_rows(self, settings: IndexSettings) -> int:
-        """The most rows of a segment whose graph can be built within the limit on memory."""
+        """The most rows of a segment whose graph can be built within the limit on memory.
+
+        Its codes count, too, although the system may take their pages back: a build reads them at random.
+        """
         row = native_graph.building_bytes(FEWEST_ROWS, settings.max_neighbors) / FEWEST_ROWS
+        row += self._store.snapshot().dimension or 0
         return max(FEWEST_ROWS, int(_SHARE_OF_LIMIT * self._store.services.budget.limit / row))
 
     def before_merge(self, views: Sequence[SegmentView], segment: str, positions: Ints) -> None:

@@ -465,7 +465,7 @@ def test_segments_stay_so_small_that_their_graphs_can_be_built(
 ) -> None:
     """One segment of all rows would have no graph, and all searches would compare all rows."""
     monkeypatch.setattr(index_builds, "FEWEST_ROWS", 100)
-    row = native_graph.building_bytes(1 << 18, 16) / (1 << 18)
+    row = native_graph.building_bytes(1 << 18, 16) / (1 << 18) + DIM
     # what choosing a projection takes is more, of few vectors
     limit = max(int(3200 * row / 0.9), pca.choosing_bytes(3000, DIM))
     monkeypatch.setattr(index_builds, "_SHARE_OF_LIMIT", 3200 * row / limit)
