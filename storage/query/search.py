@@ -18,7 +18,7 @@ from ..interface.ranking import SCORE, Grouping, Leaf, SearchRequest, SparseNear
 from ..interface.requests import QueryRequest
 from ..interface.values import Rows, SearchAnswer
 from ..schema.record_columns import Ints
-from ..segments.snapshot import SegmentView, SelectedRows, Snapshot, in_order, read
+from ..segments.snapshot import SegmentView, SelectedRows, Snapshot, in_order, in_runs, read
 from . import executor, value_order
 from .executor import Source
 from .scan import weigh
@@ -200,14 +200,7 @@ def _runs(snapshot: Snapshot, positions: Ints) -> list[SelectedRows]:
     located = _located(snapshot, positions)
     for number, (_, rows, at) in enumerate(located):
         part[at], row[at] = number, rows
-    if not len(positions):
-        return []
-    starts = np.flatnonzero(np.r_[True, part[1:] != part[:-1]])
-    ends = np.r_[starts[1:], len(part)]
-    return [
-        SelectedRows(located[part[start]][0], row[start:end])
-        for start, end in zip(starts.tolist(), ends.tolist())
-    ]
+    return in_runs([view for view, _, _ in located], part, row)
 
 
 def _grouped(

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..interface.metadata_order import sort_key
 from ..schema.record_columns import Ints, Mask
-from ..segments.snapshot import SegmentView, SelectedRows
+from ..segments.snapshot import SegmentView, SelectedRows, in_runs
 from . import value_order
 from .typed_columns import SomeColumns
 
@@ -39,12 +39,8 @@ def sort_selected(
     ranks = [_ranks(key, descending, located, typed, int(ends[-1])) for key, descending in order_by]
     positions = np.concatenate([run.positions() for run in runs])
     order = np.lexsort((positions, *ranks[::-1]))[offset : None if limit is None else offset + limit]
-    if not len(order):
-        return []
-    part, rows = np.searchsorted(ends, order, "right"), np.concatenate([run.rows for run in runs])[order]
-    starts = np.flatnonzero(np.r_[True, part[1:] != part[:-1]])
-    stops = np.r_[starts[1:], len(part)]
-    return [SelectedRows(runs[part[a]].view, rows[a:b]) for a, b in zip(starts.tolist(), stops.tolist())]
+    rows = np.concatenate([run.rows for run in runs])[order]
+    return in_runs([run.view for run in runs], np.searchsorted(ends, order, "right"), rows)
 
 
 def _ranks(

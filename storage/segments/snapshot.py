@@ -218,12 +218,19 @@ def in_order(
     by_position = np.argsort(np.concatenate([run.positions() for run in selected]), kind="stable")[
         offset:stop
     ]
-    part, rows = part[by_position], rows[by_position]
+    return in_runs([run.view for run in selected], part[by_position], rows[by_position])
+
+
+def in_runs(views: Sequence[SegmentView], part: Ints, rows: Ints) -> list[SelectedRows]:
+    """Divide rows, in the order in which they are read, into runs that have rows from one view each.
+
+    part  the index of each row's view in `views`
+    """
     if not len(part):
         return []
     starts = np.flatnonzero(np.r_[True, part[1:] != part[:-1]])
     ends = np.r_[starts[1:], len(part)]
-    return [SelectedRows(selected[part[a]].view, rows[a:b]) for a, b in zip(starts.tolist(), ends.tolist())]
+    return [SelectedRows(views[part[a]], rows[a:b]) for a, b in zip(starts.tolist(), ends.tolist())]
 
 
 def _slice(selected: list[SelectedRows], start: int, stop: int | None) -> Iterator[SelectedRows]:

@@ -161,13 +161,18 @@ def test_another_dimension_is_refused_as_ever(collection: Any) -> None:
         collection.query(query_embeddings=[[1.0, 2.0]], n_results=5)
 
 
+def _each_vector_twice(client: Any) -> Any:
+    made = client.create_collection("things", embedding_function=None)
+    twice = np.repeat(VECTORS[:1000], 2, axis=0)
+    made.add(ids=[str(row) for row in range(2000)], embeddings=twice)
+    made.compact()
+    return made
+
+
 def test_ties_are_in_insertion_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
     with chroma.PersistentClient(tmp_path) as client:
-        made = client.create_collection("things", embedding_function=None)
-        twice = np.repeat(VECTORS[:1000], 2, axis=0)
-        made.add(ids=[str(row) for row in range(2000)], embeddings=twice)
-        made.compact()
+        made = _each_vector_twice(client)
         for query in range(20):
             found = made.query(query_embeddings=[VECTORS[query]], n_results=2)
             assert found["ids"] == [[str(2 * query), str(2 * query + 1)]]
@@ -239,10 +244,7 @@ def test_a_query_with_equal_distances_keeps_its_plan(
 ) -> None:
     monkeypatch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
     with chroma.PersistentClient(tmp_path) as client:
-        made = client.create_collection("things", embedding_function=None)
-        twice = np.repeat(VECTORS[:1000], 2, axis=0)
-        made.add(ids=[str(row) for row in range(2000)], embeddings=twice)
-        made.compact()
+        made = _each_vector_twice(client)
         for query in range(8):
             found = made.query(query_embeddings=[VECTORS[query]], n_results=2)
             assert found["ids"] == [[str(2 * query), str(2 * query + 1)]]
